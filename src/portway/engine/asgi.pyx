@@ -1,0 +1,743 @@
+# cython: language_level=3, binding=False, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""The ASGI driver (ASGI 3, HTTP specification 2.5).
+
+The engine's epoll descriptor is registered with the event loop once; each time the loop finds it readable, one
+callback handles what is ready, a bounded number at a time. A request runs in a real asyncio Task, eager from Python
+3.12 on. `receive` and `send` return awaitables that are done whenever they can be; they wait only for bytes that
+have not come, or for a client that does not read.
+"""
+
+import asyncio
+import os
+import stat
+import sys
+from collections.abc import Coroutine
+from functools import partial
+from types import CoroutineType
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
+from libc.stdint cimport uint32_t
+
+from portway.engine.body cimport BODY_DONE
+from portway.engine.connection cimport APPLICATION, CLOSED, DEAD, FLUSH, HEAD, SENT
+from portway.engine.core cimport Listener, SMALL
+from portway.engine.deadlines cimport link_move
+from portway.engine.poller cimport KIND_CONNECTION, READABLE, WRITABLE, Watched
+from portway.engine.ready cimport DONE, ready
+from portway.engine.reply cimport bodyless, put, put_chunk_size, reply_field_bytes, reply_status_code
+from portway.engine.scope cimport base_scope, make_scope
+
+from portway.engine.errors import BadResponse, ClientDisconnected
+
+cdef extern from *:
+    """
+    typedef PySendResult (*pw_exchange_send)(PyObject*, PyObject*, PyObject**);
+    static inline void pw_set_send(PyObject* type, pw_exchange_send send) {
+        ((PyTypeObject*)type)->tp_as_async->am_send = send;
+        PyType_Modified((PyTypeObject*)type);
+    }
+    """
+    ctypedef enum PySendResult:
+        PYGEN_RETURN
+        PYGEN_ERROR
+        PYGEN_NEXT
+    ctypedef PySendResult (*pw_exchange_send)(PyObject*, PyObject*, PyObject**) noexcept
+    void pw_set_send(PyObject* type, pw_exchange_send send)
+    PySendResult PyIter_Send(object coroutine, PyObject* argument, PyObject** result) except PYGEN_ERROR
+
+cdef enum:
+    NEW = 0                     # stages of a response
+    STARTED = 1                 # http.response.start was sent, its head is still here
+    STREAMING = 2
+    TRAILERS = 3
+    OVER = 4
+
+    EVENTS = 64                 # connections served by one callback, before other tasks have their turn
+    BODY_MOST = 65536           # body bytes that wait for the application before reading stops
+    PARKED_MOST = 65536         # response bytes that wait for the client before `send` does
+    TICK_MS = 1000
+
+cdef str TYPE = sys.intern("type"), BODY = sys.intern("body"), MORE = sys.intern("more_body")
+cdef bytes FAILED = b"Internal Server Error\n"
+cdef dict DISCONNECT = {"type": "http.disconnect"}
+
+
+cdef class Exchange:
+    """A request under way. To its Task it is a coroutine; the application gets `receive` and `deliver`."""
+
+    # -- the coroutine protocol ----------------------------------------------------------------------------------
+
+    def __await__(self):
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return self.send(None)
+
+    def send(self, value):
+        try:
+            return self.inner.send(value)
+        except StopIteration:
+            self.returned()
+            raise
+        except BaseException as exc:
+            self.raised(exc)
+            raise StopIteration from None
+
+    def throw(self, kind, value=None, traceback=None):
+        try:
+            return self.inner.throw(kind if value is None else value)
+        except StopIteration:
+            self.returned()
+            raise
+        except asyncio.CancelledError as exc:
+            self.raised(exc)
+            raise
+        except BaseException as exc:
+            self.raised(exc)
+            raise StopIteration from None
+
+    def close(self):
+        self.inner.close()
+
+    @property
+    def cr_frame(self):
+        return getattr(self.inner, "cr_frame", None)
+
+    @property
+    def cr_code(self):
+        return getattr(self.inner, "cr_code", None)
+
+    @property
+    def cr_running(self):
+        return getattr(self.inner, "cr_running", False)
+
+    @property
+    def cr_await(self):
+        return getattr(self.inner, "cr_await", None)
+
+    @property
+    def __name__(self):
+        return getattr(self.inner, "__name__", "application")
+
+    @property
+    def __qualname__(self):
+        return getattr(self.inner, "__qualname__", "application")
+
+    # -- for the application -------------------------------------------------------------------------------------
+
+    def receive(self):
+        """ASGI `receive`: http.request until the body's end was given, then http.disconnect when it is time."""
+        if self.piece is not None or self.pieces is not None or (self.complete and not self.delivered):
+            return ready(self.message())
+        if self.disconnected or self.stage == OVER:
+            return ready(DISCONNECT.copy())
+        return self.receive_later()
+
+    async def receive_later(self):
+        cdef Connection c = self.connection
+        if not self.complete and c.expects and self.stage == NEW:
+            c.expects = 0
+            c.transmit(self.engine.poller, b"HTTP/1.1 100 Continue\r\n\r\n", 25, NULL, 0, None)
+            self.engine.counters.statuses[1] += 1
+        while True:
+            if self.piece is not None or self.pieces is not None or (self.complete and not self.delivered):
+                return self.message()
+            if self.disconnected or self.stage == OVER:
+                return DISCONNECT.copy()
+            if self.receiver is None or self.receiver.done():
+                self.receiver = self.engine.loop.create_future()
+            if not self.complete:
+                self.engine.place(c)
+                self.engine.resume(c)
+            # shielded: others may wait for the same bytes, and cancelling one is not cancelling all
+            await asyncio.shield(self.receiver)
+
+    cdef object message(self):
+        """The http.request that is next."""
+        cdef Connection c = self.connection
+        if self.disconnected and not self.complete:
+            return DISCONNECT.copy()
+        if self.pieces is not None:
+            body = b"".join(self.pieces)
+        else:
+            body = self.piece if self.piece is not None else b""
+        self.piece = self.pieces = None
+        self.delivered = self.complete
+        if self.waiting:
+            self.waiting = 0
+            if not self.complete and c.readable and not c.busy:
+                self.engine.resume(c)
+        return {"type": "http.request", "body": body, "more_body": not self.delivered}
+
+    def deliver(self, message):
+        """ASGI `send`.
+
+        Raises:
+            ClientDisconnected: nothing can be sent any more (an OSError, as the specification asks).
+            BadResponse: HTTP does not allow what the message says.
+            RuntimeError: the message does not belong here in a response.
+        """
+        cdef str kind = message[TYPE]
+        if self.gone or self.connection.broken:
+            raise ClientDisconnected("the client has disconnected")
+        if kind == "http.response.body":
+            if self.stage != STARTED and self.stage != STREAMING:
+                raise RuntimeError(f"{kind} {self.why()}")
+            self.write_body(message.get(BODY, b""), message.get(MORE, False))
+        elif kind == "http.response.start":
+            if self.stage != NEW:
+                raise RuntimeError(f"{kind} {self.why()}")
+            self.status = message["status"]
+            self.headers = message.get("headers", ())
+            self.trailers = message.get("trailers", False)
+            self.stage = STARTED
+            return DONE
+        else:
+            self.deliver_extension(kind, message)
+        return self.after_write()
+
+    def deliver_extension(self, str kind, message):
+        if kind == "http.response.early_hint":
+            if self.stage != NEW:
+                raise RuntimeError(f"{kind} {self.why()}")
+            self.early_hint(message.get("links", ()))
+        elif kind == "http.response.trailers":
+            if self.stage != TRAILERS:
+                raise RuntimeError(f"{kind} {self.why()}")
+            self.write_trailers(message.get("headers", ()))
+            if not message.get("more_trailers", False):
+                self.connection.transmit(self.engine.poller, b"\r\n", 2 if self.connection.chunked else 0, NULL, 0, None)
+                self.finish()
+        elif kind == "http.response.pathsend":
+            if self.stage != STARTED:
+                raise RuntimeError(f"{kind} {self.why()}")
+            self.send_path(message["path"])
+        elif kind == "http.response.zerocopysend":
+            if self.stage != STARTED and self.stage != STREAMING:
+                raise RuntimeError(f"{kind} {self.why()}")
+            self.send_descriptor(message)
+        else:
+            raise ValueError(f"unknown ASGI message {kind!r:.80}")
+
+    def why(self):
+        return (
+            "came before http.response.start", "came twice, or after http.response.start",
+            "came in the middle of a body", "came where trailers were announced", "came after the response was complete",
+        )[self.stage]
+
+    def send_path(self, path):
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            info = os.fstat(fd)
+            if not stat.S_ISREG(info.st_mode):
+                raise BadResponse(f"http.response.pathsend: {path!r:.200} is not a regular file")
+            self.write_file(fd, 0, info.st_size, False, None)
+        finally:
+            os.close(fd)
+
+    def send_descriptor(self, message):
+        file = message["file"]
+        fd = file if isinstance(file, int) else file.fileno()
+        offset = message.get("offset")
+        if offset is None:
+            offset = os.lseek(fd, 0, os.SEEK_CUR)
+        count = message.get("count")
+        if count is None:
+            count = max(0, os.fstat(fd).st_size - offset)
+        self.write_file(fd, offset, count, message.get(MORE, False), None)
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    cdef int write_head(self, int64_t length) except -1:
+        """Check the head and put it into the strand's buffer."""
+        cdef Reply reply
+        cdef Strand strand = self.engine.strand
+        cdef Connection c = self.connection
+        headers = self.headers if type(self.headers) is list else list(self.headers)
+        pairs = [pair if type(pair) is tuple or type(pair) is list else tuple(pair) for pair in <list>headers]
+        strand.out.size = 0
+        reply_status_code(&strand.out, &reply, self.status)
+        for pair in pairs:
+            name, value = pair
+            reply_field_bytes(&strand.out, &reply, name, value)
+        self.declared = reply.content_length
+        self.silent = c.is_head or bodyless(reply.status)
+        if self.trailers and c.minor:
+            length = -1
+        self.engine.end_head(c, &strand.out, &reply, length)
+        self.stage = STREAMING
+        return 0
+
+    cdef int write_body(self, object body, bint more) except -1:
+        cdef Connection c = self.connection
+        cdef Strand strand = self.engine.strand
+        cdef const char* data
+        cdef size_t size
+        if type(body) is not bytes:
+            if not isinstance(body, (bytes, bytearray, memoryview)):
+                raise TypeError(f"an ASGI body is bytes, not {type(body).__name__}")
+            body = bytes(body)
+        data = PyBytes_AS_STRING(body)
+        size = PyBytes_GET_SIZE(body)
+        if self.stage == STARTED:
+            self.write_head(-1 if more else <int64_t>size)
+        else:
+            strand.out.size = 0
+        self.written += size
+        if self.declared >= 0 and self.written > self.declared:
+            size = size - (self.written - self.declared) if size > <size_t>(self.written - self.declared) else 0
+        if self.silent:
+            size = 0
+        if size and c.chunked:
+            put_chunk_size(&strand.out, size)
+        if size and size <= SMALL:
+            put(&strand.out, data, size)
+            size = 0
+            if c.chunked and PyBytes_GET_SIZE(body):
+                put(&strand.out, b"\r\n", 2)
+        if size:
+            c.transmit(self.engine.poller, strand.out.data, strand.out.size, data, size, body)
+            strand.out.size = 0
+            if c.chunked:
+                put(&strand.out, b"\r\n", 2)
+        if not more and c.chunked:
+            if self.trailers:
+                put(&strand.out, b"0\r\n", 3)
+            else:
+                put(&strand.out, b"0\r\n\r\n", 5)
+        if strand.out.size:
+            c.transmit(self.engine.poller, strand.out.data, strand.out.size, NULL, 0, None)
+        if not more:
+            if self.trailers:
+                self.stage = TRAILERS
+            else:
+                self.finish()
+        return 0
+
+    cdef int write_file(self, int fd, int64_t at, int64_t size, bint more, object owner) except -1:
+        cdef Connection c = self.connection
+        cdef Strand strand = self.engine.strand
+        if self.stage == STARTED:
+            self.write_head(-1 if more else size)
+        else:
+            strand.out.size = 0
+        self.written += size
+        if self.declared >= 0 and self.written > self.declared:
+            size = max(0, size - (self.written - self.declared))
+        if self.silent:
+            size = 0
+        if size and c.chunked:
+            put_chunk_size(&strand.out, size)
+        if strand.out.size:
+            c.transmit(self.engine.poller, strand.out.data, strand.out.size, NULL, 0, None)
+        if size:
+            c.transmit_file(self.engine.poller, fd, at, size, owner)
+            if c.chunked:
+                c.transmit(self.engine.poller, b"\r\n", 2, NULL, 0, None)
+        if not more:
+            if c.chunked:
+                c.transmit(self.engine.poller, b"0\r\n\r\n", 3 if self.trailers else 5, NULL, 0, None)
+            if self.trailers:
+                self.stage = TRAILERS
+            else:
+                self.finish()
+        return 0
+
+    cdef int write_trailers(self, object headers) except -1:
+        """Trailer fields, if the framing has a place for them."""
+        cdef Reply reply
+        cdef Strand strand = self.engine.strand
+        pairs = list(headers)
+        if not self.connection.chunked:
+            return 0
+        strand.out.size = 0
+        reply.status = 200
+        reply.content_length = 0
+        for name, value in pairs:
+            if bytes(name).lower() in (b"content-length", b"transfer-encoding", b"host", b"connection", b"trailer"):
+                raise BadResponse(f"{bytes(name)!r:.80} must not be a trailer field")
+            reply_field_bytes(&strand.out, &reply, name, value)
+        if strand.out.size:
+            self.connection.transmit(self.engine.poller, strand.out.data, strand.out.size, NULL, 0, None)
+        return 0
+
+    cdef int early_hint(self, object links) except -1:
+        """103 with Link fields (RFC 8297); HTTP/1.0 has no interim responses."""
+        cdef Reply reply
+        cdef Strand strand = self.engine.strand
+        values = list(links)
+        if self.connection.minor == 0:
+            return 0
+        strand.out.size = 0
+        put(&strand.out, b"HTTP/1.1 103 Early Hints\r\n", 26)
+        reply.status = 103
+        reply.content_length = -1
+        for value in values:
+            reply_field_bytes(&strand.out, &reply, b"Link", value)
+        put(&strand.out, b"\r\n", 2)
+        self.connection.transmit(self.engine.poller, strand.out.data, strand.out.size, NULL, 0, None)
+        self.engine.counters.statuses[1] += 1
+        return 0
+
+    cdef int finish(self) except -1:
+        """The body is complete; one shorter than it promised costs the connection."""
+        self.stage = OVER
+        if self.declared >= 0 and self.written != self.declared and not self.silent:
+            path = self.scope.get("path")
+            self.engine.notice(
+                f"length {path!r:.80}",
+                f"response to {path!r:.80} promised {self.declared} bytes and had {self.written}",
+            )
+            if self.written < self.declared:
+                self.connection.keep = 0
+        return self.engine.response_over(self)
+
+    cdef object after_write(self):
+        """What `send` returns: done, unless the client must read first."""
+        cdef Connection c = self.connection
+        if self.stage == OVER or c.parked_bytes <= PARKED_MOST or self.gone:
+            return DONE
+        return self.drained()
+
+    async def drained(self):
+        if self.drainer is None or self.drainer.done():
+            self.drainer = self.engine.loop.create_future()
+        self.engine.place(self.connection)
+        await asyncio.shield(self.drainer)
+        if self.gone:
+            raise ClientDisconnected("the client has disconnected")
+
+    # -- ends ----------------------------------------------------------------------------------------------------
+
+    cdef int disconnect(self) except -1:
+        """`receive` says http.disconnect from now on."""
+        self.disconnected = True
+        if self.receiver is not None and not self.receiver.done():
+            self.receiver.set_result(None)
+        return 0
+
+    cdef int returned(self) except -1:
+        """The application is done."""
+        self.engine.tasks.discard(self)
+        self.inner = self.task = None
+        if self.stage != OVER and not self.gone:
+            return self.raised_with(RuntimeError("the application returned before its response was complete"))
+        self.scope = None
+        return 0
+
+    cdef int raised(self, object exc) except -1:
+        self.engine.tasks.discard(self)
+        self.inner = self.task = None
+        if isinstance(exc, ClientDisconnected) and (self.gone or self.connection.broken):
+            exc = None
+        elif isinstance(exc, asyncio.CancelledError) and self.gone:
+            exc = None
+        return self.raised_with(exc)
+
+    cdef int raised_with(self, object exc) except -1:
+        """The application failed: report it; 500 if nothing was sent, else the connection is cut."""
+        cdef Connection c = self.connection
+        cdef ASGIEngine engine = self.engine
+        cdef Reply reply
+        scope, self.scope = self.scope, None
+        if exc is not None and engine.report is not None:
+            raw = scope.get("raw_path", b"").decode("latin-1") if scope else ""
+            engine.report.application_error(exc, f"{scope.get('method') if scope else ''} {raw}")
+        if self.gone or self.stage == OVER:
+            return 0
+        if self.stage <= STARTED and not c.started:
+            engine.strand.out.size = 0
+            reply_status_code(&engine.strand.out, &reply, 500)
+            put(&engine.strand.out, b"Content-Type: text/plain\r\n", 26)
+            engine.end_head(c, &engine.strand.out, &reply, PyBytes_GET_SIZE(FAILED))
+            if not c.is_head:
+                put(&engine.strand.out, PyBytes_AS_STRING(FAILED), PyBytes_GET_SIZE(FAILED))
+            c.transmit(engine.poller, engine.strand.out.data, engine.strand.out.size, NULL, 0, None)
+        else:
+            c.keep = 0                      # no right end for the body: the client sees that it was cut
+            if c.parked is None:
+                c.broken = 1
+        self.stage = OVER
+        return engine.response_over(self)
+
+
+cdef PySendResult send_exchange(PyObject* me, PyObject* argument, PyObject** result) noexcept:
+    """One step of the application; its end never reaches the Task as an exception, but a cancellation does."""
+    cdef Exchange self = <Exchange>me
+    cdef PySendResult how
+    cdef PyObject* value = NULL
+    try:
+        how = PyIter_Send(self.inner, argument, &value)
+        if how == PYGEN_RETURN:
+            self.returned()
+        result[0] = value
+        return how
+    except BaseException as exc:
+        try:
+            self.raised(exc)
+        except BaseException as fault:
+            self.engine.fault(fault)
+        Py_INCREF(None)
+        result[0] = <PyObject*>None
+    return PYGEN_RETURN
+
+
+pw_set_send(<PyObject*>Exchange, send_exchange)
+Coroutine.register(Exchange)
+
+
+cdef class ASGIEngine(Engine):
+    """Serves one ASGI 3 application on one event loop.
+
+    Args:
+        app: the application, a single callable.
+        settings: portway.config.Settings.
+        loop: the running loop, or the one that will run.
+        slot, board, report, access: as for WSGIEngine.
+        state: the lifespan's state, copied into every scope; None leaves the key out.
+
+    Everything but `drain`, `stop` and `wakeup_fd` belongs to the loop's thread.
+    """
+
+    def __init__(self, app, settings, loop, slot=None, board=None, report=None, access=None, state=None):
+        super().__init__(settings, slot, board, report, access, EVENTS)
+        self.app = app
+        self.loop = loop
+        self.state = state
+        self.strand = self.new_strand(0)
+        self.tasks = set()
+        # eager tasks run their first step here and now, as part of the batch
+        self.make_task = partial(asyncio.Task, eager_start=True) if sys.version_info >= (3, 12) else asyncio.Task
+        if self.poller.portable:
+            self.poller.hook = self.watch_portable
+            # opened before there was a hook
+            self.watch_portable(self.wakeup, READABLE)
+
+    def start(self):
+        """Begin to serve; call it from the loop's thread."""
+        self.closed = self.loop.create_future()
+        self.start_pulse()
+        if not self.poller.portable:
+            self.loop.add_reader(self.poller.epoll, self.on_events)
+        self.timer = self.loop.call_later(TICK_MS / 1000, self.on_timer)
+
+    async def wait_closed(self):
+        """Return when the engine has drained or stopped."""
+        await asyncio.shield(self.closed)
+
+    def on_events(self):
+        """The loop found the engine's poller readable."""
+        try:
+            self.tick()
+            self.serve_batch()
+        except BaseException as exc:
+            self.fault(exc)
+            if isinstance(exc, (KeyboardInterrupt, SystemExit)):
+                raise
+        if self.stopped:
+            self.end()
+
+    cdef int serve_batch(self) except -1:
+        self.poller.wait(0, False)
+        while self.batch_left():
+            self.dispatch(self.strand)
+        if self.again:
+            # their bytes are here already, so no event will come for them
+            self.loop.call_soon(self.on_again)
+        return 0
+
+    def on_again(self):
+        self.handle_again(self.strand)
+        if self.again:
+            self.loop.call_soon(self.on_again)
+
+    def on_timer(self):
+        self.timer = None
+        try:
+            self.tick()
+        except Exception as exc:
+            self.fault(exc)
+        if self.stopped:
+            self.end()
+        else:
+            self.timer = self.loop.call_later(0.1 if self.draining else TICK_MS / 1000, self.on_timer)
+
+    cdef int end(self) except -1:
+        """Close everything, once."""
+        if self.closed.done():
+            return 0
+        if self.timer is not None:
+            self.timer.cancel()
+        if not self.poller.portable:
+            self.loop.remove_reader(self.poller.epoll)
+        self.cut_all()
+        for exchange in list(self.tasks):
+            (<Exchange>exchange).task.cancel()
+        self.closed.set_result(None)
+        return 0
+
+    # -- the portable path: the loop's own readers and writers, one shot at a time --------------------------------
+
+    def watch_portable(self, Watched watched, uint32_t armed):
+        if watched.fd < 0:
+            return
+        if armed == 0:
+            self.loop.remove_reader(watched.fd)
+            self.loop.remove_writer(watched.fd)
+        if armed & READABLE:
+            self.loop.add_reader(watched.fd, self.on_portable, watched, READABLE)
+        if armed & WRITABLE:
+            self.loop.add_writer(watched.fd, self.on_portable, watched, WRITABLE)
+
+    def on_portable(self, Watched watched, uint32_t what):
+        try:
+            self.tick()
+            if watched.kind == KIND_CONNECTION:
+                watched.armed &= ~what
+                if what & READABLE:
+                    self.loop.remove_reader(watched.fd)
+                else:
+                    self.loop.remove_writer(watched.fd)
+            self.poller.ready[0].watched = <void*>watched
+            self.poller.ready[0].what = what
+            self.poller.next = 0
+            self.poller.count = 1
+            self.dispatch(self.strand)
+            if self.again:
+                self.loop.call_soon(self.on_again)
+        except Exception as exc:
+            self.fault(exc)
+        if self.stopped:
+            self.end()
+
+    # -- requests ------------------------------------------------------------------------------------------------
+
+    cdef object template_for(self, Listener listener):
+        return base_scope(self, listener)
+
+    cdef int on_head(self, Connection c, Strand strand, const char* data) except -1:
+        cdef Exchange exchange = Exchange.__new__(Exchange)
+        exchange.engine = self
+        exchange.connection = c
+        exchange.declared = -1
+        exchange.complete = c.body.kind == BODY_DONE
+        exchange.scope = make_scope(self, c, strand, data, self.state)
+        c.exchange = exchange
+        return 0
+
+    cdef int on_begin(self, Connection c, Strand strand) except -1:
+        cdef Exchange exchange = <Exchange>c.exchange
+        if exchange is None:
+            return 0
+        exchange.complete = c.body.kind == BODY_DONE
+        if not exchange.complete:
+            self.place(c)
+        try:
+            inner = self.app(exchange.scope, exchange.receive, exchange.deliver)
+            exchange.inner = inner if type(inner) is CoroutineType or hasattr(inner, "send") else inner.__await__()
+        except BaseException as exc:
+            exchange.raised(exc)
+            return 0
+        self.tasks.add(exchange)
+        task = self.make_task(exchange, loop=self.loop, name="request")
+        if exchange.inner is not None:
+            exchange.task = task            # else it is over already, and this would be a cycle
+        return 0
+
+    cdef int on_piece(self, Connection c, const char* data, size_t size) except -1:
+        cdef Exchange exchange = <Exchange>c.exchange
+        cdef bytes piece
+        if exchange is None:
+            return 0
+        piece = PyBytes_FromStringAndSize(data, size)
+        exchange.waiting += size
+        if exchange.pieces is not None:
+            exchange.pieces.append(piece)
+        elif exchange.piece is not None:
+            exchange.pieces = [exchange.piece, piece]
+            exchange.piece = None
+        else:
+            exchange.piece = piece
+        if exchange.receiver is not None and not exchange.receiver.done():
+            exchange.receiver.set_result(None)
+        return 0
+
+    cdef int on_end(self, Connection c, Strand strand) except -1:
+        cdef Exchange exchange = <Exchange>c.exchange
+        if exchange is None:
+            return 0
+        exchange.complete = True
+        if exchange.receiver is not None and not exchange.receiver.done():
+            exchange.receiver.set_result(None)
+        return self.place(c)
+
+    cdef int on_broken(self, Connection c, Strand strand, int status, const char* why) except -1:
+        cdef Exchange exchange = <Exchange>c.exchange
+        if exchange is None:
+            return self.refuse(c, strand, status, why)
+        exchange.disconnect()
+        if why == NULL:
+            # the client will send no more; it may still read the answer
+            c.keep = 0
+            if c.broken:
+                return self.close_connection(c)
+            return 0
+        exchange.gone = True
+        if c.started or c.broken:
+            self.tell(status, why, c)
+            return self.close_connection(c)
+        return self.refuse(c, strand, status, why)
+
+    cdef int on_flushed(self, Connection c) except -1:
+        cdef Exchange exchange = <Exchange>c.exchange
+        if exchange is not None and exchange.drainer is not None and not exchange.drainer.done():
+            exchange.drainer.set_result(None)
+        return self.place(c)
+
+    cdef int on_close(self, Connection c) except -1:
+        cdef Exchange exchange = <Exchange>c.exchange
+        if exchange is None:
+            return 0
+        exchange.gone = True
+        exchange.disconnect()
+        if exchange.drainer is not None and not exchange.drainer.done():
+            exchange.drainer.set_result(None)
+        return 0
+
+    cdef bint wants_body(self, Connection c):
+        cdef Exchange exchange = <Exchange>c.exchange
+        if exchange is None:
+            return True
+        return exchange.waiting < BODY_MOST and not c.expects
+
+    cdef bint at_work(self):
+        return len(self.tasks) > 0
+
+    cdef int response_over(self, Exchange exchange) except -1:
+        """A response is complete: count it and move the connection on."""
+        cdef Connection c = exchange.connection
+        exchange.disconnect()
+        if c.state != APPLICATION or c.exchange is not exchange:
+            return 0
+        self.count(c)
+        c.exchange = None
+        c.state = FLUSH
+        if c.parked is not None and not c.broken:
+            self.place(c)
+            return 0
+        self.after_response(c)
+        return self.resume(c)
+
+    cdef int resume(self, Connection c) except -1:
+        """Go on with a connection from outside its own events."""
+        if c.busy or c.state == CLOSED:
+            return 0
+        if c.state == HEAD and not c.readable and (c.hungry or not c.stash_size):
+            return 0
+        c.busy = 1
+        return self.advance(c, self.strand)

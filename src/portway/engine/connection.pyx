@@ -1,0 +1,291 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""One connection: its input that waits, its output that waits, and where its request stands.
+
+Nothing here decides; the engine and its drivers do. Idle connections hold no buffers: input is received into the
+thread's own and only what is left over is stashed here, output is sent at once and only what the socket refuses is
+parked: in memory up to `spool_after` bytes, then in a temporary file up to `spool_limit`.
+"""
+
+import tempfile
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.mem cimport PyMem_Free, PyMem_Realloc
+from libc.string cimport memcpy, memmove
+
+from portway.engine.cposix cimport (
+    AF_INET, AF_INET6, EAGAIN, EINTR, EWOULDBLOCK, MSG_DONTWAIT, MSG_NOSIGNAL, close, dup, errno, in6_addr, in_addr,
+    inet_ntop, iovec, msghdr, ntohs, pw_sendfile, pwrite, recv, send, sendmsg, sockaddr_in, sockaddr_in6,
+)
+from portway.engine.deadlines cimport link_init
+from portway.engine.poller cimport KIND_CONNECTION, WRITABLE
+
+cdef enum:
+    ALONE = 65536               # sends larger than this let other threads run
+
+
+cdef class Segment:
+    def __dealloc__(self):
+        if self.own_fd:
+            close(self.fd)
+
+
+cdef class Connection(Watched):
+    def __cinit__(self):
+        self.fd = -1
+        self.kind = KIND_CONNECTION
+        self.first = 1
+        link_init(&self.link, <void*>self)
+
+    def __dealloc__(self):
+        PyMem_Free(self.stash)
+
+    cdef ssize_t receive(self, char* data, size_t size) noexcept:
+        """Receive what there is; 0 when there is nothing now, -1 at the end or when the socket broke."""
+        cdef ssize_t got
+        while True:
+            got = recv(self.fd, data, size, MSG_DONTWAIT)
+            if got > 0:
+                if <size_t>got < size and not self.closing:
+                    self.readable = 0       # a short read has emptied the socket; the next bytes are a new edge
+                return got
+            if got < 0 and errno == EINTR:
+                continue
+            self.readable = 0
+            if got < 0 and (errno == EAGAIN or errno == EWOULDBLOCK):
+                return 0
+            self.ended = 1
+            if got < 0:
+                self.broken = 1
+            return -1
+
+    cdef int keep_input(self, const char* data, size_t size) except -1:
+        """Add bytes to the stash."""
+        cdef char* grown
+        cdef size_t wanted = self.stash_size + size
+        if wanted > self.stash_capacity:
+            wanted = (wanted + 4095) & ~<size_t>4095
+            grown = <char*>PyMem_Realloc(self.stash, wanted)
+            if grown == NULL:
+                raise MemoryError()
+            self.stash = grown
+            self.stash_capacity = wanted
+        memcpy(self.stash + self.stash_size, data, size)
+        self.stash_size += size
+        return 0
+
+    cdef void use_stash(self, size_t used) noexcept:
+        self.stash_size -= used
+        if self.stash_size:
+            memmove(self.stash, self.stash + used, self.stash_size)
+
+    cdef void drop_stash(self) noexcept:
+        PyMem_Free(self.stash)
+        self.stash = NULL
+        self.stash_size = self.stash_capacity = 0
+
+    cdef int transmit(
+        self, Poller poller, const char* data, size_t size, const char* more, size_t more_size, object owner
+    ) except -2:
+        """Send `data`, then `more`; park what the socket does not take.
+
+        Args:
+            data: copied if it must be parked.
+            more: part of `owner`, which is kept instead of a copy (None: copied).
+
+        Returns:
+            SENT, PARKED, or DEAD when nothing can be sent any more.
+        """
+        cdef ssize_t got
+        cdef size_t total = size + more_size
+        cdef iovec parts[2]
+        cdef msghdr message
+        if self.broken:
+            return DEAD
+        self.sent += total
+        if self.parked is None:
+            if more_size == 0:
+                got = send(self.fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL)
+            else:
+                parts[0].iov_base = <void*>data
+                parts[0].iov_len = size
+                parts[1].iov_base = <void*>more
+                parts[1].iov_len = more_size
+                message.msg_name = NULL
+                message.msg_namelen = 0
+                message.msg_iov = parts
+                message.msg_iovlen = 2
+                message.msg_control = NULL
+                message.msg_controllen = 0
+                message.msg_flags = 0
+                if total > ALONE:
+                    self.sending = 1
+                    with nogil:
+                        got = sendmsg(self.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL)
+                    self.sending = 0
+                else:
+                    got = sendmsg(self.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL)
+            if got == <ssize_t>total:
+                return SENT
+            if got < 0:
+                if errno != EAGAIN and errno != EWOULDBLOCK and errno != EINTR:
+                    self.broken = 1
+                    return DEAD
+                got = 0
+            poller.arm(self, WRITABLE)
+        else:
+            got = 0
+        if <size_t>got < size:
+            if self.park(data + got, size - got, None) < 0:
+                return DEAD
+            got = 0
+        else:
+            got -= size
+        if more_size > <size_t>got and self.park(more + got, more_size - got, owner) < 0:
+            return DEAD
+        return PARKED
+
+    cdef int append(self, Segment segment) except -1:
+        if self.parked is None:
+            self.parked = segment
+        else:
+            self.parked_last.next = segment
+        self.parked_last = segment
+        self.parked_bytes += segment.size
+        return 0
+
+    cdef int park(self, const char* data, size_t size, object owner) except -2:
+        """Keep bytes for later; to a temporary file once `spool_after` bytes are kept in memory (0: never)."""
+        cdef Segment segment = Segment.__new__(Segment)
+        segment.fd = -1
+        segment.size = size
+        if self.spool_after and self.parked_memory + size > self.spool_after:
+            return self.spool_bytes(data, size, segment)
+        if owner is None:
+            owner = PyBytes_FromStringAndSize(data, size)
+            data = PyBytes_AS_STRING(owner)
+        segment.owner = owner
+        segment.data = data
+        self.parked_memory += size
+        self.append(segment)
+        return 0
+
+    cdef int spool_bytes(self, const char* data, size_t size, Segment segment) except -2:
+        cdef ssize_t put
+        cdef size_t done = 0
+        cdef int fd
+        cdef off_t at
+        if self.spool is None:
+            try:
+                self.spool = tempfile.TemporaryFile(buffering=0)
+            except OSError:
+                self.broken = 1
+                return DEAD
+        fd = self.spool.fileno()
+        at = self.spool_end
+        while done < size:
+            self.sending = 1
+            with nogil:
+                put = pwrite(fd, data + done, size - done, at + done)
+            self.sending = 0
+            if put < 0 and errno == EINTR:
+                continue
+            if put <= 0:
+                self.broken = 1             # no space: the response cannot be completed
+                return DEAD
+            done += put
+        self.spool_end += size
+        segment.owner = self.spool
+        segment.fd = fd
+        segment.at = at
+        self.append(segment)
+        return 0
+
+    cdef int transmit_file(self, Poller poller, int fd, off_t at, uint64_t size, object owner) except -2:
+        """Send a part of a file with sendfile(2), after whatever is parked.
+
+        Args:
+            fd: duplicated when `owner` is None, else kept open by it.
+        """
+        cdef Segment segment = Segment.__new__(Segment)
+        if self.broken:
+            return DEAD
+        segment.fd = fd
+        if owner is None:
+            segment.fd = dup(fd)
+            if segment.fd < 0:
+                self.broken = 1
+                return DEAD
+            segment.own_fd = 1
+        segment.owner = owner
+        segment.at = at
+        segment.size = size
+        self.sent += size
+        self.append(segment)
+        return self.flush(poller)
+
+    cdef int flush(self, Poller poller) except -2:
+        """Send parked output while the socket takes it: SENT, PARKED or DEAD."""
+        cdef Segment segment
+        cdef ssize_t got
+        cdef int fd = self.fd
+        while self.parked is not None:
+            if self.broken:
+                return DEAD
+            segment = self.parked
+            if segment.fd < 0:
+                got = send(fd, segment.data, segment.size, MSG_DONTWAIT | MSG_NOSIGNAL)
+            else:
+                self.sending = 1
+                with nogil:
+                    got = pw_sendfile(fd, segment.fd, segment.at, segment.size if segment.size < 1048576 else 1048576)
+                self.sending = 0
+                if got == 0:
+                    self.broken = 1         # the file is shorter than was promised
+                    return DEAD
+            if got < 0:
+                if errno == EAGAIN or errno == EWOULDBLOCK:
+                    poller.arm(self, WRITABLE)
+                    return PARKED
+                if errno == EINTR:
+                    continue
+                self.broken = 1
+                return DEAD
+            self.parked_bytes -= got
+            segment.size -= got
+            if segment.fd < 0:
+                segment.data += got
+                self.parked_memory -= got
+            else:
+                segment.at += got
+            if segment.size == 0:
+                self.parked = segment.next
+        self.parked_last = None
+        if self.spool is not None:
+            self.spool.close()
+            self.spool = None
+            self.spool_end = 0
+        return SENT
+
+    cdef void drop_parked(self):
+        cdef Segment segment = self.parked
+        while segment is not None:          # one at a time: a long chain must not recurse
+            self.parked = segment.next
+            segment.next = None
+            segment = self.parked
+        self.parked_last = None
+        self.parked_memory = self.parked_bytes = 0
+        if self.spool is not None:
+            self.spool.close()
+            self.spool = None
+
+    cdef object peer(self):
+        """(host, port) of the client, None for a unix socket."""
+        cdef char text[64]
+        cdef sockaddr_in* v4 = <sockaddr_in*>self.address
+        cdef sockaddr_in6* v6 = <sockaddr_in6*>self.address
+        if self.client is None:
+            if self.family == AF_INET and inet_ntop(AF_INET, &v4.sin_addr, text, sizeof(text)) != NULL:
+                self.client = (text.decode("ascii"), ntohs(v4.sin_port))
+            elif self.family == AF_INET6 and inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof(text)) != NULL:
+                self.client = (text.decode("ascii"), ntohs(v6.sin6_port))
+        return self.client

@@ -1,0 +1,164 @@
+"""C declarations from POSIX and Linux that Cython does not ship: only what the engine uses."""
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+
+cdef extern from "<errno.h>" nogil:
+    int errno
+    int EAGAIN, EWOULDBLOCK, EINTR, EMFILE, ENFILE, ECONNABORTED, ENOBUFS, ENOMEM, EINVAL, ENOSYS
+
+
+cdef extern from "<sys/types.h>" nogil:
+    ctypedef long off_t
+
+
+cdef extern from "<sys/uio.h>" nogil:
+    struct iovec:
+        void* iov_base
+        size_t iov_len
+
+
+cdef extern from "<sys/socket.h>" nogil:
+    ctypedef unsigned int socklen_t
+    ctypedef unsigned short sa_family_t
+    struct sockaddr:
+        sa_family_t sa_family
+    struct sockaddr_storage:
+        sa_family_t ss_family
+    struct msghdr:
+        void* msg_name
+        socklen_t msg_namelen
+        iovec* msg_iov
+        size_t msg_iovlen
+        void* msg_control
+        size_t msg_controllen
+        int msg_flags
+    struct cmsghdr:
+        size_t cmsg_len
+        int cmsg_level
+        int cmsg_type
+    int AF_INET, AF_INET6, AF_UNIX, SOL_SOCKET, SCM_RIGHTS
+    int MSG_DONTWAIT, MSG_NOSIGNAL, MSG_MORE, MSG_PEEK
+    int SHUT_RD, SHUT_WR, SHUT_RDWR
+    ssize_t recv(int fd, void* data, size_t size, int flags)
+    ssize_t send(int fd, const void* data, size_t size, int flags)
+    ssize_t sendmsg(int fd, const msghdr* message, int flags)
+    ssize_t recvmsg(int fd, msghdr* message, int flags)
+    int shutdown(int fd, int how)
+    int getsockname(int fd, sockaddr* address, socklen_t* size)
+    cmsghdr* CMSG_FIRSTHDR(msghdr* message)
+    unsigned char* CMSG_DATA(cmsghdr* header)
+    size_t CMSG_SPACE(size_t size)
+    size_t CMSG_LEN(size_t size)
+
+
+cdef extern from "<netinet/in.h>" nogil:
+    struct in_addr:
+        uint32_t s_addr
+    struct in6_addr:
+        pass
+    struct sockaddr_in:
+        uint16_t sin_port
+        in_addr sin_addr
+    struct sockaddr_in6:
+        uint16_t sin6_port
+        in6_addr sin6_addr
+    uint16_t ntohs(uint16_t value)
+
+
+cdef extern from "<arpa/inet.h>" nogil:
+    const char* inet_ntop(int family, const void* source, char* target, socklen_t size)
+
+
+cdef extern from "<poll.h>" nogil:
+    struct pollfd:
+        int fd
+        short events
+        short revents
+    short POLLIN, POLLOUT, POLLERR, POLLHUP
+    int poll(pollfd* fds, unsigned long count, int timeout_ms)
+
+
+cdef extern from "<unistd.h>" nogil:
+    int close(int fd)
+    int dup(int fd)
+    ssize_t read(int fd, void* data, size_t size)
+    ssize_t write(int fd, const void* data, size_t size)
+    ssize_t pread(int fd, void* data, size_t size, off_t offset)
+    ssize_t pwrite(int fd, const void* data, size_t size, off_t offset)
+
+
+cdef extern from "<time.h>" nogil:
+    ctypedef long time_t
+    struct timespec:
+        time_t tv_sec
+        long tv_nsec
+    struct tm:
+        int tm_sec
+        int tm_min
+        int tm_hour
+        int tm_mday
+        int tm_mon
+        int tm_year
+        int tm_wday
+    int CLOCK_MONOTONIC, CLOCK_REALTIME
+    int clock_gettime(int clock, timespec* out)
+    int nanosleep(const timespec* wanted, timespec* rest)
+    time_t time(time_t* out)
+    tm* gmtime_r(const time_t* when, tm* out)
+
+
+cdef extern from "<pthread.h>" nogil:
+    ctypedef unsigned long pthread_t
+    int pthread_create(pthread_t* thread, void* attributes, void* (*body)(void*) noexcept nogil, void* argument)
+    int pthread_join(pthread_t thread, void** result)
+
+
+cdef extern from * nogil:
+    """
+    #define _PW_MONOTONIC_NS_
+    #include <time.h>
+    #include <stdint.h>
+    #include <errno.h>
+    #include <sys/types.h>
+    #include <sys/socket.h>
+    #include <unistd.h>
+    #include <fcntl.h>
+    #if defined(__linux__)
+    #include <sys/sendfile.h>
+    #endif
+    #ifndef MSG_NOSIGNAL
+    #define MSG_NOSIGNAL 0
+    #endif
+    static inline uint64_t pw_now_ns(void) {
+        struct timespec t;
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+    }
+    /* accept4 is Linux and BSD; macOS has accept and fcntl. */
+    static inline int pw_accept(int fd, struct sockaddr* address, socklen_t* size) {
+    #if defined(__linux__)
+        return accept4(fd, address, size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    #else
+        int got = accept(fd, address, size);
+        if (got >= 0) {
+            fcntl(got, F_SETFL, fcntl(got, F_GETFL) | O_NONBLOCK);
+            fcntl(got, F_SETFD, FD_CLOEXEC);
+        }
+        return got;
+    #endif
+    }
+    /* Bytes of a file to a socket: 0 at the end of the file, -1 with errno otherwise. */
+    static inline ssize_t pw_sendfile(int to, int from, off_t at, size_t size) {
+    #if defined(__linux__)
+        return sendfile(to, from, &at, size);
+    #else
+        char block[65536];
+        ssize_t got = pread(from, block, size < sizeof block ? size : sizeof block, at);
+        return got > 0 ? send(to, block, (size_t)got, 0) : got;
+    #endif
+    }
+    """
+    uint64_t pw_now_ns()
+    int pw_accept(int fd, sockaddr* address, socklen_t* size)
+    ssize_t pw_sendfile(int to_fd, int from_fd, off_t at, size_t size)

@@ -1,0 +1,220 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""The WSGI environ (PEP 3333), from a parsed head.
+
+Strings are latin-1 decodings of the bytes on the wire. What a listener decides is copied from a template, what the
+header block decides from the connection's memo when the block is the same as last time; the request line is never
+remembered. Dropped: names with an underscore (X_Real_IP would otherwise pass for X-Real-IP, CVE-2015-0219), Proxy
+(it would become HTTP_PROXY, which libraries obey), Transfer-Encoding (the body arrives decoded, with its length).
+"""
+
+import sys
+
+from cpython.dict cimport PyDict_Copy, PyDict_SetItem
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.stdint cimport uint32_t
+from libc.string cimport memchr, memcmp
+
+from portway.engine.core cimport Memo
+from portway.engine.head cimport FORM_ABSOLUTE, Field, Head, HeadParser, char_classes
+
+import socket
+
+cdef extern from "Python.h":
+    object PyUnicode_DecodeLatin1(const char* data, Py_ssize_t size, const char* errors)
+
+cdef enum:
+    HEX = 16
+    NAMES_MOST = 1024
+
+# raw field name -> environ key, or None when the field is dropped
+cdef dict NAMES = {}
+cdef str GET = "GET", POST = "POST"
+cdef str K_METHOD = sys.intern("REQUEST_METHOD"), K_PATH = sys.intern("PATH_INFO"), K_QUERY = sys.intern("QUERY_STRING")
+cdef str K_URI = sys.intern("RAW_URI"), K_REQUEST_URI = sys.intern("REQUEST_URI")
+cdef str K_PROTOCOL = sys.intern("SERVER_PROTOCOL"), K_ADDR = sys.intern("REMOTE_ADDR")
+cdef str K_PORT = sys.intern("REMOTE_PORT"), K_SCRIPT = sys.intern("SCRIPT_NAME")
+cdef str K_NAME = sys.intern("SERVER_NAME"), K_SERVER_PORT = sys.intern("SERVER_PORT")
+cdef str K_COOKIE = sys.intern("HTTP_COOKIE"), K_HOST = sys.intern("HTTP_HOST")
+cdef str K_TYPE = sys.intern("CONTENT_TYPE"), K_LENGTH = sys.intern("CONTENT_LENGTH")
+cdef str HTTP_11 = "HTTP/1.1", HTTP_10 = "HTTP/1.0", EMPTY = "", SLASH = "/"
+
+
+cdef object latin1(const char* data, size_t size):
+    return PyUnicode_DecodeLatin1(data, size, NULL)
+
+
+cdef object method_name(const char* data, size_t size):
+    if size == 3 and memcmp(data, b"GET", 3) == 0:
+        return GET
+    if size == 4 and memcmp(data, b"POST", 4) == 0:
+        return POST
+    return latin1(data, size)
+
+
+cdef int hex_value(char c) noexcept nogil:
+    return c - c"0" if c <= c"9" else (c | 32) - c"a" + 10
+
+
+cdef object percent_decoded(const char* data, size_t size):
+    """latin-1 of the decoded bytes; a "%" that begins no valid escape stays."""
+    cdef char* out
+    cdef size_t i = 0, n = 0
+    cdef const unsigned char* classes = char_classes()
+    if memchr(data, c"%", size) == NULL:
+        return latin1(data, size)
+    out = <char*>PyMem_Malloc(size)
+    if out == NULL:
+        raise MemoryError()
+    while i < size:
+        if (
+            data[i] == c"%" and i + 2 < size
+            and classes[<unsigned char>data[i + 1]] & classes[<unsigned char>data[i + 2]] & HEX
+        ):
+            out[n] = <char>(hex_value(data[i + 1]) * 16 + hex_value(data[i + 2]))
+            i += 3
+        else:
+            out[n] = data[i]
+            i += 1
+        n += 1
+    try:
+        return latin1(out, n)
+    finally:
+        PyMem_Free(out)
+
+
+cdef object base_environ(Engine engine, Listener listener, bint multithread, bint multiprocess):
+    """Everything that does not change between requests; the other keys are there so that a copy need not grow."""
+    host, port = listener.server
+    return {
+        K_METHOD: GET,
+        K_PATH: SLASH,
+        K_QUERY: EMPTY,
+        K_URI: SLASH,
+        K_REQUEST_URI: SLASH,
+        K_PROTOCOL: HTTP_11,
+        K_ADDR: EMPTY,
+        K_PORT: EMPTY,
+        K_SCRIPT: engine.root_path.encode().decode("latin-1"),
+        K_NAME: host if port is not None else "localhost",
+        K_SERVER_PORT: str(port) if port is not None else "80",
+        "SERVER_SOFTWARE": "portway",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": None,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": multithread,
+        "wsgi.multiprocess": multiprocess,
+        "wsgi.run_once": False,
+        "wsgi.input_terminated": True,
+    }
+
+
+cdef object environ_key(Engine engine, bytes name):
+    """The key of a field name, None when such fields are dropped; remembered, up to a number of names."""
+    cdef object key
+    lower = name.lower()
+    if lower == b"content-type":
+        key = K_TYPE
+    elif lower == b"content-length":
+        key = K_LENGTH
+    elif lower == b"proxy" or lower == b"transfer-encoding":
+        key = None
+    elif b"_" in name and lower not in engine.underscores:
+        key = None
+        text = name.decode("latin-1")
+        engine.notice(
+            f"underscore {text[:64]}",
+            f"dropped request field {text[:64]!r}: its underscore would let it pass for another field"
+            " (option underscore-headers lets a name through)",
+        )
+    else:
+        key = sys.intern("HTTP_" + name.decode("latin-1").upper().replace("-", "_"))
+    if len(NAMES) < NAMES_MOST:
+        NAMES[name] = key
+    return key
+
+
+cdef dict with_fields(Engine engine, HeadParser parser, const char* data, dict template):
+    """A copy of the template with the header block's fields."""
+    cdef dict environ = PyDict_Copy(template)
+    cdef Field* field
+    cdef uint32_t i
+    cdef bytes name
+    for i in range(parser.head.count):
+        field = &parser.fields[i]
+        name = data[field.name_at : field.name_at + field.name_size]
+        key = NAMES.get(name, NAMES)
+        if key is NAMES:
+            key = environ_key(engine, name)
+        if key is None:
+            continue
+        value = latin1(data + field.value_at, field.value_size)
+        if key in environ:
+            value = environ[key] + ("; " if key is K_COOKIE else ",") + value
+        environ[key] = value
+    return environ
+
+
+cdef object local_address(Connection c, Listener listener):
+    """The address a wildcard listener was reached at."""
+    if c.server is None:
+        with socket.socket(fileno=c.fd) as sock:
+            try:
+                c.server = sock.getsockname()[:2]
+            except OSError:
+                c.server = listener.server
+            sock.detach()
+    return c.server
+
+
+cdef dict make_environ(Engine engine, Connection c, Strand strand, const char* data):
+    """The environ of the head in `strand.parser`; `wsgi.input` is the driver's to add."""
+    cdef HeadParser parser = strand.parser
+    cdef Head* head = &parser.head
+    cdef Listener listener = <Listener>c.listener
+    cdef Memo memo
+    cdef dict environ
+    cdef str path, root = engine.root_path
+    cdef tuple peer
+    if parser.matched:
+        memo = <Memo>c.memo
+        environ = PyDict_Copy(<dict>memo.template)
+    else:
+        memo = engine.recall(c, parser, data)
+        if memo is not None:
+            environ = PyDict_Copy(<dict>memo.template)
+        else:
+            environ = with_fields(engine, parser, data, <dict>listener.template)
+            if not c.first:
+                engine.remember(c, parser, data, PyDict_Copy(environ))
+    if not (head.method_size == 3 and data[0] == c"G" and data[1] == c"E" and data[2] == c"T"):
+        PyDict_SetItem(environ, K_METHOD, method_name(data, head.method_size))
+    uri = latin1(data + head.target_at, head.target_size)
+    PyDict_SetItem(environ, K_URI, uri)
+    PyDict_SetItem(environ, K_REQUEST_URI, uri)
+    if head.path_size == head.target_size and memchr(data + head.path_at, c"%", head.path_size) == NULL:
+        path = uri
+    else:
+        path = percent_decoded(data + head.path_at, head.path_size) if head.path_size else SLASH
+    if root:
+        root = environ[K_SCRIPT]
+        if path == root or path.startswith(root + "/"):
+            path = path[len(root):]
+    PyDict_SetItem(environ, K_PATH, path)
+    if head.query_size:
+        PyDict_SetItem(environ, K_QUERY, latin1(data + head.query_at, head.query_size))
+    if head.minor == 0:
+        PyDict_SetItem(environ, K_PROTOCOL, HTTP_10)
+    if head.form == FORM_ABSOLUTE:
+        PyDict_SetItem(environ, K_HOST, latin1(data + head.authority_at, head.authority_size))
+    peer = c.client if c.client is not None else c.peer()
+    if peer is not None:
+        if c.port_text is None:
+            c.port_text = str(peer[1])
+        PyDict_SetItem(environ, K_ADDR, peer[0])
+        PyDict_SetItem(environ, K_PORT, c.port_text)
+    if listener.wildcard:
+        address = local_address(c, listener)
+        PyDict_SetItem(environ, K_NAME, address[0])
+        PyDict_SetItem(environ, K_SERVER_PORT, str(address[1]))
+    return environ

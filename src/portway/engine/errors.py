@@ -1,0 +1,20 @@
+"""The engine's exceptions that Python code can meet."""
+
+from __future__ import annotations
+
+
+class Refused(Exception):
+    """A request that the engine answers itself, with `status`, because of `why` (one line, no peer's bytes)."""
+
+    def __init__(self, status: int, why: str) -> None:
+        self.status = status
+        self.why = why
+        super().__init__(f"{status}: {why}")
+
+
+class ClientDisconnected(OSError):
+    """Raised by an ASGI `send` after the client is gone, as the ASGI specification asks (HTTP 2.4)."""
+
+
+class BadResponse(ValueError):
+    """An application's response that HTTP does not allow; the client got 500, nothing of it left."""

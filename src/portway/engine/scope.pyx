@@ -1,0 +1,142 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""The ASGI `http` scope (ASGI HTTP specification 2.5), from a parsed head.
+
+`path` is decoded once, from UTF-8, and includes `root_path`; `raw_path` is what the client sent, without the query.
+`headers` is a new list for each request, its pairs may be shared with the connection's memo. Names with an
+underscore are dropped, as for WSGI: frameworks that map names to environ keys cannot tell them from a dash.
+"""
+
+import sys
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.dict cimport PyDict_Copy, PyDict_SetItem
+from cpython.list cimport PyList_GET_SIZE, PyList_GetSlice
+from cpython.unicode cimport PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
+from libc.stdint cimport uint32_t
+from libc.string cimport memchr
+
+from portway.engine.core cimport Memo
+from portway.engine.environ cimport local_address, method_name, percent_decoded
+from portway.engine.head cimport FORM_ABSOLUTE, Field, Head, HeadParser
+
+cdef enum:
+    NAMES_MOST = 1024
+
+# raw field name -> lower case, None when the field is dropped
+cdef dict NAMES = {}
+cdef str K_METHOD = sys.intern("method"), K_PATH = sys.intern("path"), K_RAW_PATH = sys.intern("raw_path")
+cdef str K_QUERY = sys.intern("query_string"), K_HEADERS = sys.intern("headers"), K_CLIENT = sys.intern("client")
+cdef str K_VERSION = sys.intern("http_version"), K_STATE = sys.intern("state"), K_SERVER = sys.intern("server")
+cdef bytes ROOT = b"/"
+
+
+cdef object base_scope(Engine engine, Listener listener):
+    """What does not change between requests; the other keys are there so that a copy need not grow."""
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.5"},
+        K_VERSION: "1.1",
+        K_SERVER: listener.server,
+        K_CLIENT: None,
+        "scheme": "http",
+        K_METHOD: "GET",
+        "root_path": engine.root_path,
+        K_PATH: "/",
+        K_RAW_PATH: ROOT,
+        K_QUERY: b"",
+        K_HEADERS: None,
+        "extensions": {
+            "http.response.early_hint": {},
+            "http.response.trailers": {},
+            "http.response.pathsend": {},
+            "http.response.zerocopysend": {},
+        },
+    }
+
+
+cdef object scope_name(Engine engine, bytes name):
+    cdef object lower = name.lower()
+    if b"_" in name and lower not in engine.underscores:
+        text = name.decode("latin-1")[:64]
+        engine.notice(
+            f"underscore {text}",
+            f"dropped request field {text!r}: its underscore would let it pass for another field"
+            " (option underscore-headers lets a name through)",
+        )
+        lower = None
+    if len(NAMES) < NAMES_MOST:
+        NAMES[name] = lower
+    return lower
+
+
+cdef list header_list(Engine engine, HeadParser parser, const char* data):
+    cdef list headers = []
+    cdef Field* field
+    cdef uint32_t i
+    cdef bytes name
+    for i in range(parser.head.count):
+        field = &parser.fields[i]
+        name = data[field.name_at : field.name_at + field.name_size]
+        lower = NAMES.get(name, NAMES)
+        if lower is NAMES:
+            lower = scope_name(engine, name)
+        if lower is not None:
+            headers.append((lower, PyBytes_FromStringAndSize(data + field.value_at, field.value_size)))
+    return headers
+
+
+cdef object decoded_path(const char* data, size_t size):
+    if memchr(data, c"%", size) == NULL:
+        return PyUnicode_DecodeASCII(data, size, NULL)
+    raw = percent_decoded(data, size).encode("latin-1")
+    return raw.decode("utf-8", "replace")
+
+
+cdef dict make_scope(Engine engine, Connection c, Strand strand, const char* data, dict state):
+    """The scope of the head in `strand.parser`; `state` is the lifespan's, copied, or None."""
+    cdef HeadParser parser = strand.parser
+    cdef Head* head = &parser.head
+    cdef Listener listener = <Listener>c.listener
+    cdef dict scope = PyDict_Copy(<dict>listener.template)
+    cdef Memo memo
+    cdef list headers
+    cdef str path, root = engine.root_path
+    cdef bytes raw
+    if parser.matched:
+        headers = <list>(<Memo>c.memo).template
+        headers = PyList_GetSlice(headers, 0, PyList_GET_SIZE(headers))
+    else:
+        memo = engine.recall(c, parser, data)
+        if memo is not None:
+            headers = PyList_GetSlice(<list>memo.template, 0, PyList_GET_SIZE(<list>memo.template))
+        else:
+            headers = header_list(engine, parser, data)
+            if not c.first:
+                engine.remember(c, parser, data, PyList_GetSlice(headers, 0, PyList_GET_SIZE(headers)))
+    if head.form == FORM_ABSOLUTE:
+        # RFC 9112 section 3.2.2: the target's authority replaces Host
+        authority = data[head.authority_at : head.authority_at + head.authority_size]
+        headers = [pair for pair in headers if pair[0] != b"host"]
+        headers.insert(0, (b"host", authority))
+    PyDict_SetItem(scope, K_HEADERS, headers)
+    if not (head.method_size == 3 and data[0] == c"G" and data[1] == c"E" and data[2] == c"T"):
+        PyDict_SetItem(scope, K_METHOD, method_name(data, head.method_size))
+    if head.path_size > 1 or head.path_size == 1 and data[head.path_at] != c"/":
+        raw = PyBytes_FromStringAndSize(data + head.path_at, head.path_size)
+        PyDict_SetItem(scope, K_RAW_PATH, raw)
+        path = decoded_path(data + head.path_at, head.path_size)
+        PyDict_SetItem(scope, K_PATH, path)
+    else:
+        path = "/"
+    if root and not (path == root or path.startswith(root + "/")):
+        PyDict_SetItem(scope, K_PATH, root + path)
+    if head.query_size:
+        PyDict_SetItem(scope, K_QUERY, PyBytes_FromStringAndSize(data + head.query_at, head.query_size))
+    if head.minor == 0:
+        PyDict_SetItem(scope, K_VERSION, "1.0")
+    PyDict_SetItem(scope, K_CLIENT, c.client if c.client is not None else c.peer())
+    if listener.wildcard:
+        PyDict_SetItem(scope, K_SERVER, local_address(c, listener))
+    if state is not None:
+        PyDict_SetItem(scope, K_STATE, PyDict_Copy(state))
+    return scope

@@ -1,0 +1,54 @@
+# cython: language_level=3
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from portway.engine.connection cimport Connection
+from portway.engine.core cimport Engine, Strand
+from portway.engine.crew cimport Crew
+from portway.engine.input cimport Input
+from portway.engine.reply cimport Reply
+
+
+cdef class FileWrapper:
+    cdef readonly object filelike
+    cdef readonly object block_size
+    cdef public object close
+
+
+# One request in the hands of a thread.
+cdef class Exchange:
+    cdef WSGIEngine engine
+    cdef Connection connection
+    cdef Strand strand
+    cdef dict environ
+    cdef object status          # of start_response, None before it
+    cdef object headers
+    cdef Input input
+    # the request body while it is gathered
+    cdef list pieces
+    cdef object file
+    cdef uint64_t size
+    # the response
+    cdef int64_t declared       # its Content-Length, -1 without one
+    cdef int64_t written
+    cdef bint silent            # no body may follow the head
+    cdef uint32_t place         # hash of method and path, for the crew
+
+    cdef int write_head(self, int64_t length) except -1
+    cdef int write_piece(self, const char* data, size_t size, object owner) except -1
+    cdef int write_whole(self, bytes piece) except -1
+    cdef int send_file(self, FileWrapper wrapper) except -1
+    cdef int finish(self) except -1
+    cdef object body_file(self)
+
+
+cdef class WSGIEngine(Engine):
+    cdef object app
+    cdef Crew crew
+    cdef list strands
+    cdef bint multiprocess
+
+    cdef int respond(self, Exchange exchange) except -1
+    cdef int failed(self, Exchange exchange, object exc) except -1
+    cdef int take_body(self, Connection c, Strand strand) except -2
+    cdef int lead(self, Strand strand) except -1
+    cdef int wait_writable(self, Connection c) except -1

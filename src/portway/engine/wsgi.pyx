@@ -1,0 +1,493 @@
+# cython: language_level=3, binding=False, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""The WSGI driver (PEP 3333): gathers the body, calls the application on the thread that read the request, writes.
+
+A slow client holds no thread: the body is gathered before the call, and output that the socket does not take is
+parked in memory, then in a temporary file. Only past `response-spool` does a thread wait for its reader.
+"""
+
+import os
+import stat
+import tempfile
+import threading
+from io import BytesIO
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.string cimport memset
+
+from portway.engine.body cimport BODY_BROKEN, BODY_DONE, body_feed
+from portway.engine.connection cimport APPLICATION, BODY, CLOSED, DEAD, FLUSH, HEAD, PARKED, SENT
+from portway.engine.core cimport INPUT_SIZE, Listener, SMALL
+from portway.engine.cposix cimport POLLIN, POLLOUT, poll, pollfd, pw_now_ns
+from portway.engine.deadlines cimport link_move
+from portway.engine.environ cimport base_environ, make_environ
+from portway.engine.poller cimport READABLE
+from portway.engine.reply cimport (
+    bodyless, put, put_chunk_size, reply_field_text, reply_status_code, reply_status_text, reserve,
+)
+
+from portway.engine.errors import BadResponse
+
+cdef str K_INPUT = "wsgi.input", K_LENGTH = "CONTENT_LENGTH"
+cdef bytes FAILED = b"Internal Server Error\n"
+
+
+cdef class FileWrapper:
+    """`wsgi.file_wrapper`: a regular file is sent with sendfile(2) when it is what the application returns."""
+
+    def __init__(self, filelike, block_size=8192):
+        self.filelike = filelike
+        self.block_size = block_size
+        self.close = getattr(filelike, "close", int)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        data = self.filelike.read(self.block_size)
+        if data:
+            return data
+        raise StopIteration
+
+
+cdef class Exchange:
+    """One request and its response. `start_response` and what it returns belong to the application."""
+
+    def start_response(self, status, headers, exc_info=None):
+        """PEP 3333's: may be called again only with `exc_info`, and not once the head has left."""
+        if exc_info is not None:
+            try:
+                if self.connection.started:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None
+        elif self.status is not None:
+            raise AssertionError("start_response was called a second time without exc_info")
+        self.status = status
+        self.headers = headers
+        return self.write
+
+    def write(self, data):
+        """PEP 3333's imperative way to send body bytes."""
+        if type(data) is not bytes:
+            raise TypeError(f"write() takes bytes, not {type(data).__name__}")
+        if not data:
+            return
+        self.write_piece(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), data)
+
+    def early_hints(self, headers):
+        """`wsgi.early_hints`: send a 103 with these (name, value) pairs at once (RFC 8297)."""
+        cdef Connection c = self.connection
+        cdef Reply reply
+        if c.started or c.minor == 0:
+            return
+        self.strand.out.size = 0
+        put(&self.strand.out, b"HTTP/1.1 103 Early Hints\r\n", 26)
+        reply.status = 103
+        reply.content_length = -1
+        for name, value in list(headers):
+            reply_field_text(&self.strand.out, &reply, name, value)
+        put(&self.strand.out, b"\r\n", 2)
+        c.transmit(self.engine.poller, self.strand.out.data, self.strand.out.size, NULL, 0, None)
+        self.engine.counters.statuses[1] += 1
+
+    cdef int write_head(self, int64_t length) except -1:
+        """Check the head and put it into the strand's buffer."""
+        cdef Reply reply
+        cdef Connection c = self.connection
+        if self.status is None:
+            raise BadResponse("the application returned without calling start_response")
+        headers = self.headers if type(self.headers) is list else list(self.headers)
+        self.strand.out.size = 0
+        reply_status_text(&self.strand.out, &reply, self.status)
+        for pair in <list>headers:
+            if type(pair) is not tuple or len(<tuple>pair) != 2:
+                name, value = pair
+            else:
+                name = (<tuple>pair)[0]
+                value = (<tuple>pair)[1]
+            reply_field_text(&self.strand.out, &reply, name, value)
+        self.declared = reply.content_length
+        self.silent = c.is_head or bodyless(reply.status)
+        self.engine.end_head(c, &self.strand.out, &reply, length)
+        return 0
+
+    cdef int write_whole(self, bytes piece) except -1:
+        """The whole response in one send: head and the only piece."""
+        cdef Connection c = self.connection
+        cdef size_t size = PyBytes_GET_SIZE(piece)
+        self.write_head(size)
+        self.written = size
+        if self.declared >= 0 and <size_t>self.declared < size:
+            size = self.declared
+        if self.silent or size == 0:
+            c.transmit(self.engine.poller, self.strand.out.data, self.strand.out.size, NULL, 0, None)
+        elif size <= SMALL:
+            put(&self.strand.out, PyBytes_AS_STRING(piece), size)
+            c.transmit(self.engine.poller, self.strand.out.data, self.strand.out.size, NULL, 0, None)
+        else:
+            c.transmit(
+                self.engine.poller, self.strand.out.data, self.strand.out.size, PyBytes_AS_STRING(piece), size, piece
+            )
+        return 0
+
+    cdef int write_piece(self, const char* data, size_t size, object owner) except -1:
+        """One piece of a streamed body, at once; the head before the first."""
+        cdef Connection c = self.connection
+        cdef Strand strand = self.strand
+        if not c.started:
+            self.write_head(-1)
+        else:
+            strand.out.size = 0
+        self.written += size
+        if self.declared >= 0 and self.written > self.declared:
+            size = size - (self.written - self.declared) if size > <size_t>(self.written - self.declared) else 0
+        if self.silent:
+            size = 0
+        if size and c.chunked:
+            put_chunk_size(&strand.out, size)
+        if size and size <= SMALL:
+            put(&strand.out, data, size)
+            if c.chunked:
+                put(&strand.out, b"\r\n", 2)
+        if strand.out.size:
+            c.transmit(
+                self.engine.poller, strand.out.data, strand.out.size,
+                data if size > SMALL else NULL, size if size > SMALL else 0, owner,
+            )
+        elif size > SMALL:
+            c.transmit(self.engine.poller, data, 0, data, size, owner)
+        if c.chunked and size > SMALL:
+            c.transmit(self.engine.poller, b"\r\n", 2, NULL, 0, None)
+        if c.broken:
+            raise ConnectionError("the client is gone")
+        if c.parked_bytes > c.spool_limit:
+            self.engine.wait_writable(c)
+        return 0
+
+    cdef int send_file(self, FileWrapper wrapper) except -1:
+        """Send a wrapped regular file with sendfile; 0 when it is none and must be iterated."""
+        cdef Connection c = self.connection
+        cdef int64_t size
+        try:
+            fd = wrapper.filelike.fileno()
+            info = os.fstat(fd)
+            at = wrapper.filelike.tell()
+        except (AttributeError, OSError, ValueError):
+            return 0
+        if not stat.S_ISREG(info.st_mode) or self.status is None:
+            return 0
+        size = max(0, info.st_size - at)
+        self.write_head(size)
+        if self.declared >= 0:
+            size = min(size, self.declared)
+        self.written = size
+        c.transmit(self.engine.poller, self.strand.out.data, self.strand.out.size, NULL, 0, None)
+        if size and not self.silent:
+            c.transmit_file(self.engine.poller, fd, at, size, None)
+        return 1
+
+    cdef int finish(self) except -1:
+        """End the body; a response that broke its promise costs the connection, never the next response."""
+        cdef Connection c = self.connection
+        if not c.started:
+            self.write_whole(b"")
+        elif c.chunked:
+            c.transmit(self.engine.poller, b"0\r\n\r\n", 5, NULL, 0, None)
+        if self.declared >= 0 and self.written != self.declared and not self.silent:
+            self.engine.notice(
+                f"length {self.environ.get('PATH_INFO')!r:.80}",
+                f"response to {self.environ.get('PATH_INFO')!r:.80} promised {self.declared} bytes"
+                f" and had {self.written}",
+            )
+            if self.written < self.declared:
+                c.keep = 0
+        return 0
+
+    def gather(self):
+        """Receive the body now, for a client that waits for 100 Continue; called by the first read.
+
+        Raises:
+            OSError: the client ended, stalled past body-timeout, or broke the framing.
+        """
+        cdef Connection c = self.connection
+        cdef WSGIEngine engine = self.engine
+        cdef pollfd waiting
+        cdef int got, timeout = <int>engine.bodies.timeout_ms or -1
+        if c.body.kind == BODY_DONE or c.started:
+            return BytesIO()
+        c.expects = 0
+        c.transmit(engine.poller, b"HTTP/1.1 100 Continue\r\n\r\n", 25, NULL, 0, None)
+        engine.counters.statuses[1] += 1
+        waiting.fd = c.fd
+        waiting.events = POLLIN
+        while c.body.kind != BODY_DONE:
+            with nogil:
+                got = poll(&waiting, 1, timeout)
+            if got > 0:
+                c.readable = 1
+                got = engine.take_body(c, self.strand)
+            elif got == 0:
+                got = -1
+            if got < 0:
+                c.keep = 0
+                raise OSError("the client did not send the body it promised")
+        return self.body_file()
+
+    cdef object body_file(self):
+        """The gathered body as a file."""
+        if self.file is not None:
+            self.file.seek(0)
+            return self.file
+        if self.pieces is None:
+            return BytesIO()
+        return BytesIO(self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces))
+
+
+cdef class WSGIEngine(Engine):
+    """Serves one WSGI application from one process.
+
+    Args:
+        app: the application.
+        settings: portway.config.Settings.
+        slot: this worker's line of the board, None for private counters.
+        board: for handing connections over; needs `add_handover`.
+        report: hears of errors and notices, see docs/architecture.md.
+        access: the access log, or None.
+        multiprocess: for the environ.
+
+    `run` blocks in the calling thread and starts threads - 1 more. Signals reach `on_wakeup` through
+    `wakeup_fd`, whichever thread leads.
+    """
+
+    def __init__(self, app, settings, slot=None, board=None, report=None, access=None, multiprocess=True):
+        super().__init__(settings, slot, board, report, access)
+        self.app = app
+        self.multiprocess = multiprocess
+        self.crew = Crew(settings.process.threads)
+        self.strands = [self.new_strand(i) for i in range(settings.process.threads)]
+        self.spool_after = self.body_memory
+
+    cdef object template_for(self, Listener listener):
+        environ = base_environ(self, listener, self.settings.process.threads > 1, self.multiprocess)
+        environ["wsgi.file_wrapper"] = FileWrapper
+        environ["wsgi.early_hints"] = None
+        return environ
+
+    def run(self):
+        """Serve until drained or stopped."""
+        self.start_pulse()
+        threads = [
+            threading.Thread(target=self.work, args=(i,), name=f"portway-{i}", daemon=True)
+            for i in range(1, self.crew.threads)
+        ]
+        for thread in threads:
+            thread.start()
+        self.work(0)
+
+    def work(self, int number):
+        """The life of one thread: lead, or follow."""
+        cdef Strand strand = self.strands[number]
+        while not self.stopped:
+            if self.crew.lead(number):
+                self.lead(strand)
+            else:
+                self.crew.follow(number)
+        self.crew.stop()
+
+    cdef int lead(self, Strand strand) except -1:
+        """Serve events for as long as this thread has the lead."""
+        cdef Crew crew = self.crew
+        cdef int me = strand.index, timeout
+        while crew.leader == me and not self.stopped:
+            try:
+                if self.batch_left():
+                    self.dispatch(strand)
+                    continue
+                self.tick()
+                if self.stopped:
+                    break
+                # with others at work in the application, waiting gives them their turn of the GIL
+                self.poller.wait(0, crew.threads - crew.resting > 1)
+                if self.poller.count == 0:
+                    timeout = self.turn_timeout()
+                    if timeout:
+                        self.poller.wait(timeout, True)
+                if self.again:
+                    self.handle_again(strand)
+            except BaseException as exc:
+                self.fault(exc)
+        if self.stopped:
+            self.close_all()
+        return 0
+
+    def close_all(self):
+        """At the end: no connection outlives the engine, but those whose requests other threads still have."""
+        self.cut_all()
+
+    cdef int on_head(self, Connection c, Strand strand, const char* data) except -1:
+        cdef Exchange exchange = Exchange.__new__(Exchange)
+        cdef Input body = Input.__new__(Input)
+        cdef uint32_t i, place = 2166136261
+        exchange.engine = self
+        exchange.connection = c
+        exchange.strand = strand
+        exchange.environ = make_environ(self, c, strand, data)
+        exchange.input = body
+        exchange.declared = -1
+        exchange.environ[K_INPUT] = body
+        exchange.environ["wsgi.early_hints"] = exchange.early_hints
+        if self.crew.threads > 1:
+            # method and path, not the query: FNV-1a over at most 64 bytes
+            for i in range(min(64, strand.parser.head.path_at + strand.parser.head.path_size)):
+                place = (place ^ <unsigned char>data[i]) * 16777619
+            exchange.place = place ^ (place >> 16)
+        c.exchange = exchange
+        return 0
+
+    cdef int on_piece(self, Connection c, const char* data, size_t size) except -1:
+        cdef Exchange exchange = <Exchange>c.exchange
+        if exchange is None:
+            return 0
+        exchange.size += size
+        try:
+            if exchange.file is None and exchange.size > self.body_memory:
+                exchange.file = tempfile.TemporaryFile()
+                for piece in exchange.pieces or ():
+                    exchange.file.write(piece)
+                exchange.pieces = None
+            if exchange.file is not None:
+                exchange.file.write(data[:size])
+                return 0
+        except OSError as exc:
+            self.notice("body spool", f"no room for a request body in {tempfile.gettempdir()}: {exc.strerror}")
+            self.refuse(c, exchange.strand, 503, b"no room for the request body")
+            return 0
+        if exchange.pieces is None:
+            exchange.pieces = []
+        exchange.pieces.append(data[:size])
+        return 0
+
+    cdef int on_begin(self, Connection c, Strand strand) except -1:
+        cdef Exchange exchange = <Exchange>c.exchange
+        if c.body.kind == BODY_DONE or exchange is None:
+            return 0
+        if c.expects and self.crew.resting > 1:
+            # the 100 waits for the application's first read; never the last thread that could lead
+            exchange.input.source = exchange
+            return self.on_end(c, strand)
+        if c.expects:
+            c.expects = 0
+            c.transmit(self.poller, b"HTTP/1.1 100 Continue\r\n\r\n", 25, NULL, 0, None)
+        c.state = BODY
+        return 0
+
+    cdef int on_end(self, Connection c, Strand strand) except -1:
+        """The request is complete: call the application."""
+        cdef Exchange exchange = <Exchange>c.exchange
+        cdef Crew crew = self.crew
+        cdef uint64_t began
+        c.state = APPLICATION
+        exchange.strand = strand
+        if exchange.size:
+            exchange.input.inner = exchange.body_file()
+            if K_LENGTH not in exchange.environ:
+                exchange.environ[K_LENGTH] = str(exchange.size)
+        began = crew.enter_call(strand.index, exchange.place)
+        try:
+            self.respond(exchange)
+        except BaseException as exc:
+            self.failed(exchange, exc)
+        crew.leave_call(strand.index, exchange.place, began)
+        exchange.environ = None
+        exchange.headers = None
+        if exchange.file is not None:
+            exchange.file.close()
+        self.count(c)
+        c.exchange = None
+        c.state = FLUSH
+        if c.parked is not None and not c.broken:
+            return self.place(c)
+        return self.after_response(c)
+
+    cdef int respond(self, Exchange exchange) except -1:
+        """Call the application and send what it returns; `close()` of that is called whatever happens."""
+        cdef Connection c = exchange.connection
+        cdef object piece
+        result = self.app(exchange.environ, exchange.start_response)
+        if type(result) is list and len(<list>result) == 1:
+            piece = (<list>result)[0]
+            if type(piece) is bytes and not c.started:
+                exchange.write_whole(<bytes>piece)
+                return exchange.finish()
+        try:
+            if type(result) is FileWrapper and not c.started and exchange.send_file(<FileWrapper>result):
+                return exchange.finish()
+            if type(result) is tuple and len(<tuple>result) == 1 and type(result[0]) is bytes and not c.started:
+                exchange.write_whole(<bytes>result[0])
+                return exchange.finish()
+            for piece in result:
+                if type(piece) is not bytes:
+                    raise BadResponse(f"the application yielded {type(piece).__name__} where WSGI has bytes")
+                if piece:
+                    exchange.write_piece(PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece), piece)
+                    if exchange.silent:
+                        break
+            exchange.finish()
+        finally:
+            close = getattr(result, "close", None)
+            if close is not None:
+                close()
+        return 0
+
+    cdef int failed(self, Exchange exchange, object exc) except -1:
+        """The application raised: report it, and answer 500 if nothing was sent yet."""
+        cdef Connection c = exchange.connection
+        cdef Reply reply
+        environ = exchange.environ
+        if self.report is not None and not (c.broken and isinstance(exc, ConnectionError)):
+            self.report.application_error(exc, f"{environ.get('REQUEST_METHOD')} {environ.get('RAW_URI')}")
+        if c.started:
+            c.keep = 0                      # the body has no right end; without one the client sees that it is cut
+            if c.status < 500:
+                c.broken = c.broken or c.parked is None
+            return 0
+        exchange.strand.out.size = 0
+        reply_status_code(&exchange.strand.out, &reply, 500)
+        put(&exchange.strand.out, b"Content-Type: text/plain\r\n", 26)
+        self.end_head(c, &exchange.strand.out, &reply, PyBytes_GET_SIZE(FAILED))
+        if not c.is_head:
+            put(&exchange.strand.out, PyBytes_AS_STRING(FAILED), PyBytes_GET_SIZE(FAILED))
+        c.transmit(self.poller, exchange.strand.out.data, exchange.strand.out.size, NULL, 0, None)
+        return 0
+
+    cdef int take_body(self, Connection c, Strand strand) except -2:
+        """Receive more of a body on the thread that wants it; -1 when it cannot be had."""
+        cdef const char* piece = NULL
+        cdef size_t piece_size = 0, at = 0
+        cdef ssize_t got = c.receive(strand.input, INPUT_SIZE)
+        if got < 0:
+            return -1
+        self.counters.bytes_in += got
+        while at < <size_t>got and c.body.kind != BODY_DONE:
+            at += body_feed(&c.body, strand.input + at, got - at, &piece, &piece_size)
+            if piece_size:
+                self.on_piece(c, piece, piece_size)
+            if c.body.kind == BODY_BROKEN or c.state == CLOSED:
+                return -1
+        if at < <size_t>got:
+            c.keep_input(strand.input + at, got - at)
+        return 0
+
+    cdef int wait_writable(self, Connection c) except -1:
+        """More is parked than response-spool allows: wait for the reader, as long as write-timeout lets it stall."""
+        cdef pollfd waiting
+        cdef int got, timeout = <int>self.writing.timeout_ms or -1
+        waiting.fd = c.fd
+        waiting.events = POLLOUT
+        while c.parked_bytes > c.spool_limit // 2:
+            with nogil:
+                got = poll(&waiting, 1, timeout)
+            if got == 0 or c.flush(self.poller) == DEAD:
+                c.broken = 1
+                raise ConnectionError("the client does not read")
+        return 0
