@@ -2,7 +2,8 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from portway.engine.connection cimport Connection
-from portway.engine.core cimport Engine, Strand
+from portway.engine.base cimport Strand
+from portway.engine.core cimport Engine
 from portway.engine.reply cimport Reply
 
 
@@ -14,8 +15,7 @@ cdef class Exchange:
     cdef object inner           # the application's own coroutine
     cdef object task
     # the request body
-    cdef bytes piece            # all of it that waits, when it came at once
-    cdef list pieces
+    cdef object piece           # what waits: bytes, a bytearray once it came in more than one piece
     cdef uint64_t waiting       # bytes of body that the application has not taken
     cdef bint complete          # its end has arrived
     cdef bint delivered         # its end was given out
@@ -55,9 +55,11 @@ cdef class ASGIEngine(Engine):
     cdef object closed
     cdef object timer
     cdef object make_task
-    cdef bint reading
+    cdef bint log_waits
+    cdef bint again_waits
 
     cdef int response_over(self, Exchange exchange) except -1
     cdef int resume(self, Connection c) except -1
     cdef int serve_batch(self) except -1
+    cdef int schedule_again(self) except -1
     cdef int end(self) except -1

@@ -22,7 +22,7 @@ from libc.stdint cimport uint32_t
 
 from portway.engine.body cimport BODY_DONE
 from portway.engine.connection cimport APPLICATION, CLOSED, DEAD, FLUSH, HEAD, SENT
-from portway.engine.core cimport Listener, SMALL
+from portway.engine.base cimport Listener, SMALL
 from portway.engine.deadlines cimport link_move
 from portway.engine.poller cimport KIND_CONNECTION, READABLE, WRITABLE, Watched
 from portway.engine.ready cimport DONE, ready
@@ -132,7 +132,7 @@ cdef class Exchange:
 
     def receive(self):
         """ASGI `receive`: http.request until the body's end was given, then http.disconnect when it is time."""
-        if self.piece is not None or self.pieces is not None or (self.complete and not self.delivered):
+        if self.piece is not None or (self.complete and not self.delivered):
             return ready(self.message())
         if self.disconnected or self.stage == OVER:
             return ready(DISCONNECT.copy())
@@ -145,7 +145,7 @@ cdef class Exchange:
             c.transmit(self.engine.poller, b"HTTP/1.1 100 Continue\r\n\r\n", 25, NULL, 0, None)
             self.engine.counters.statuses[1] += 1
         while True:
-            if self.piece is not None or self.pieces is not None or (self.complete and not self.delivered):
+            if self.piece is not None or (self.complete and not self.delivered):
                 return self.message()
             if self.disconnected or self.stage == OVER:
                 return DISCONNECT.copy()
@@ -162,11 +162,8 @@ cdef class Exchange:
         cdef Connection c = self.connection
         if self.disconnected and not self.complete:
             return DISCONNECT.copy()
-        if self.pieces is not None:
-            body = b"".join(self.pieces)
-        else:
-            body = self.piece if self.piece is not None else b""
-        self.piece = self.pieces = None
+        body = b"" if self.piece is None else bytes(self.piece)
+        self.piece = None
         self.delivered = self.complete
         if self.waiting:
             self.waiting = 0
@@ -249,6 +246,8 @@ cdef class Exchange:
         count = message.get("count")
         if count is None:
             count = max(0, os.fstat(fd).st_size - offset)
+        if offset < 0 or count < 0:
+            raise BadResponse(f"http.response.zerocopysend: offset {offset} and count {count} must not be negative")
         self.write_file(fd, offset, count, message.get(MORE, False), None)
 
     # -- writing -------------------------------------------------------------------------------------------------
@@ -285,7 +284,8 @@ cdef class Exchange:
         data = PyBytes_AS_STRING(body)
         size = PyBytes_GET_SIZE(body)
         if self.stage == STARTED:
-            self.write_head(-1 if more else <int64_t>size)
+            # RFC 9110 section 8.6: a HEAD answer must not guess at the length that GET would have
+            self.write_head(-1 if more or (size == 0 and c.is_head) else <int64_t>size)
         else:
             strand.out.size = 0
         self.written += size
@@ -546,15 +546,20 @@ cdef class ASGIEngine(Engine):
         self.poller.wait(0, False)
         while self.batch_left():
             self.dispatch(self.strand)
-        if self.again:
-            # their bytes are here already, so no event will come for them
+        self.schedule_again()
+        return 0
+
+    cdef int schedule_again(self) except -1:
+        """Connections cut short in their turn: their bytes are here already, so no event will come for them."""
+        if self.again and not self.again_waits:
+            self.again_waits = True
             self.loop.call_soon(self.on_again)
         return 0
 
     def on_again(self):
+        self.again_waits = False
         self.handle_again(self.strand)
-        if self.again:
-            self.loop.call_soon(self.on_again)
+        self.schedule_again()
 
     def on_timer(self):
         self.timer = None
@@ -576,6 +581,8 @@ cdef class ASGIEngine(Engine):
         if not self.poller.portable:
             self.loop.remove_reader(self.poller.epoll)
         self.cut_all()
+        if self.access is not None:
+            self.access.flush()
         for exchange in list(self.tasks):
             (<Exchange>exchange).task.cancel()
         self.closed.set_result(None)
@@ -608,8 +615,7 @@ cdef class ASGIEngine(Engine):
             self.poller.next = 0
             self.poller.count = 1
             self.dispatch(self.strand)
-            if self.again:
-                self.loop.call_soon(self.on_again)
+            self.schedule_again()
         except Exception as exc:
             self.fault(exc)
         if self.stopped:
@@ -634,6 +640,9 @@ cdef class ASGIEngine(Engine):
         cdef Exchange exchange = <Exchange>c.exchange
         if exchange is None:
             return 0
+        if self.limit_concurrency and self.counters.in_flight > <int64_t>self.limit_concurrency:
+            exchange.gone = True
+            return self.refuse(c, strand, 503, b"more requests at once than limit-concurrency")
         exchange.complete = c.body.kind == BODY_DONE
         if not exchange.complete:
             self.place(c)
@@ -656,13 +665,12 @@ cdef class ASGIEngine(Engine):
             return 0
         piece = PyBytes_FromStringAndSize(data, size)
         exchange.waiting += size
-        if exchange.pieces is not None:
-            exchange.pieces.append(piece)
-        elif exchange.piece is not None:
-            exchange.pieces = [exchange.piece, piece]
-            exchange.piece = None
-        else:
+        if exchange.piece is None:
             exchange.piece = piece
+        else:
+            if type(exchange.piece) is bytes:
+                exchange.piece = bytearray(exchange.piece)
+            exchange.piece += piece
         if exchange.receiver is not None and not exchange.receiver.done():
             exchange.receiver.set_result(None)
         return 0
@@ -715,6 +723,16 @@ cdef class ASGIEngine(Engine):
             return True
         return exchange.waiting < BODY_MOST and not c.expects
 
+    cdef int on_logged(self) except -1:
+        if not self.log_waits:
+            self.log_waits = True
+            self.loop.call_later(0.1, self.write_log)
+        return 0
+
+    def write_log(self):
+        self.log_waits = False
+        self.access.flush()
+
     cdef bint at_work(self):
         return len(self.tasks) > 0
 
@@ -740,4 +758,6 @@ cdef class ASGIEngine(Engine):
         if c.state == HEAD and not c.readable and (c.hungry or not c.stash_size):
             return 0
         c.busy = 1
-        return self.advance(c, self.strand)
+        self.advance(c, self.strand)
+        self.schedule_again()
+        return 0

@@ -53,7 +53,8 @@ cdef class Connection(Watched):
     cdef uint8_t chunked        # the response is
     cdef uint8_t started        # the response head is out
     cdef int status
-    cdef uint64_t sent          # bytes of the response so far
+    cdef uint64_t sent          # bytes sent for this request so far
+    cdef uint64_t head_sent     # of these, up to the end of the response head
     cdef uint64_t began_ns
     cdef uint64_t budget        # bytes that may still be read and thrown away
     cdef bytes head             # its raw bytes, kept for the access log alone

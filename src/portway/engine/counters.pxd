@@ -38,6 +38,7 @@ cdef class Board:
     cdef Counters* base
     cdef readonly int slots
     cdef int least_loaded(self, int me) noexcept nogil
+    cdef int successor(self, int me) noexcept nogil
 
 
 cdef void add(int64_t* counter, int64_t amount) noexcept nogil

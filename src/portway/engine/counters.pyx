@@ -36,6 +36,10 @@ cdef class Slot:
     second by the worker's engine without the GIL; `status` counts responses by their first digit.
     """
 
+    def expect(self):
+        """Count a connection that is on its way to this slot; the worker that gets it does not count it again."""
+        add(&self.counters.connections, 1)
+
     def reset(self):
         """Zero every counter, before a new worker takes the slot."""
         memset(self.counters, 0, sizeof(Counters))
@@ -175,5 +179,17 @@ cdef class Board:
                 continue
             load = self.base[i].connections - self.base[i].idle + self.base[i].in_flight
             if load < least:
+                best, least = i, load
+        return best
+
+    cdef int successor(self, int me) noexcept nogil:
+        """The ready slot other than `me` with the fewest busy connections, -1 when there is none."""
+        cdef int i, best = -1
+        cdef int64_t load, least = 0
+        for i in range(self.slots):
+            if i == me or self.base[i].state != 2:
+                continue
+            load = self.base[i].connections - self.base[i].idle + self.base[i].in_flight
+            if best < 0 or load < least:
                 best, least = i, load
         return best

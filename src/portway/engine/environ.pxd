@@ -1,6 +1,7 @@
 # cython: language_level=3
 from portway.engine.connection cimport Connection
-from portway.engine.core cimport Engine, Listener, Strand
+from portway.engine.base cimport Listener, Strand
+from portway.engine.core cimport Engine
 
 
 cdef object base_environ(Engine engine, Listener listener, bint multithread, bint multiprocess)

@@ -14,7 +14,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport uint32_t
 from libc.string cimport memchr, memcmp
 
-from portway.engine.core cimport Memo
+from portway.engine.base cimport Memo
 from portway.engine.head cimport FORM_ABSOLUTE, Field, Head, HeadParser, char_classes
 
 import socket

@@ -56,7 +56,7 @@ cdef class HeadParser:
 
     cdef int refuse(self, int status, const char* why) noexcept nogil
     cdef int target(self, const char* data) noexcept nogil
-    cdef int partial(self, size_t start, size_t size) noexcept nogil
+    cdef int partial(self, size_t start, size_t at, size_t most) noexcept nogil
     cdef int known_field(self, const char* data, Field* field, uint32_t* seen) noexcept nogil
     cdef void connection_field(self, const char* value, size_t size) noexcept nogil
     cdef int request_line(self, const char* data, size_t size) noexcept nogil

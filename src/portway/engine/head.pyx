@@ -157,18 +157,15 @@ cdef class HeadParser:
     cdef int request_line(self, const char* data, size_t size) noexcept nogil:
         """Return the bytes of the request line with its CR LF, 0 when more are needed, -1 when refused."""
         cdef Head* head = &self.head
-        cdef const char* end = <const char*>memchr(data, c"\n", size)
-        cdef size_t line, i = 0
+        cdef size_t line, i = 0, most = <size_t>self.limit_line + 2
+        # nothing past the limit is looked at, so that the answer does not depend on how the bytes were cut
+        cdef const char* end = <const char*>memchr(data, c"\n", size if size < most else most)
         if end == NULL:
-            if size > self.limit_line + 1:
-                return self.refuse(414, b"request line over limit-request-line")
-            return 0
+            return self.refuse(414, b"request line over limit-request-line") if size >= most else 0
         line = end - data
         if line == 0 or data[line - 1] != c"\r":
             return self.refuse(400, b"request line does not end in CR LF")
         line -= 1
-        if line > self.limit_line:
-            return self.refuse(414, b"request line over limit-request-line")
         while i < line and CLASSES[<uint8_t>data[i]] & TOKEN:
             i += 1
         if i == 0 or i >= line or data[i] != c" ":
@@ -245,7 +242,7 @@ cdef class HeadParser:
         """
         cdef Head* head = &self.head
         cdef Field* field
-        cdef size_t at = head.block_at, start, end
+        cdef size_t at = head.block_at, start, end, most, stop
         cdef uint32_t count = 0, seen = 0
         cdef Framing* framing = &head.framing
         framing.content_length = -1
@@ -264,10 +261,15 @@ cdef class HeadParser:
                     return self.refuse(400, b"bare CR in the head")
                 at += 2
                 break
-            while at < size and CLASSES[<uint8_t>data[at]] & TOKEN:
+            # nothing past a limit is looked at, so that the answer does not depend on how the bytes were cut
+            most = start + self.limit_field + 1
+            if most > head.block_at + self.limit_block + 1:
+                most = head.block_at + self.limit_block + 1
+            stop = size if size < most else most
+            while at < stop and CLASSES[<uint8_t>data[at]] & TOKEN:
                 at += 1
-            if at >= size:
-                return self.partial(start, size)
+            if at >= stop:
+                return self.partial(start, at, most)
             if at == start or data[at] != c":":
                 return self.refuse(400, b"malformed field name")
             if count >= self.limit_count:
@@ -277,21 +279,19 @@ cdef class HeadParser:
             field.name_at = start
             field.name_size = at - start
             at += 1
-            while at < size and (data[at] == c" " or data[at] == c"\t"):
+            while at < stop and (data[at] == c" " or data[at] == c"\t"):
                 at += 1
             field.value_at = at
-            while at < size and CLASSES[<uint8_t>data[at]] & VALUE:
+            while at < stop and CLASSES[<uint8_t>data[at]] & VALUE:
                 at += 1
-            if at >= size:
-                return self.partial(start, size)
+            if at >= stop:
+                return self.partial(start, at, most)
             if data[at] != c"\r":
                 return self.refuse(400, b"control character in a field value")
             if at + 1 >= size:
-                return self.partial(start, size)
+                return 0
             if data[at + 1] != c"\n":
                 return self.refuse(400, b"bare CR in the head")
-            if at - start > self.limit_field:
-                return self.refuse(431, b"field line over limit-request-field-size")
             end = at
             while end > field.value_at and (data[end - 1] == c" " or data[end - 1] == c"\t"):
                 end -= 1
@@ -309,12 +309,13 @@ cdef class HeadParser:
             framing.expect_continue = 0
         return at
 
-    cdef int partial(self, size_t start, size_t size) noexcept nogil:
-        if size - start > self.limit_field + 1:
+    cdef int partial(self, size_t start, size_t at, size_t most) noexcept nogil:
+        """The bytes ended inside a field line, or the line reached its limit."""
+        if at < most:
+            return 0
+        if at - start > self.limit_field:
             return self.refuse(431, b"field line over limit-request-field-size")
-        if size - self.head.block_at > self.limit_block:
-            return self.refuse(431, b"header block over limit-request-head")
-        return 0
+        return self.refuse(431, b"header block over limit-request-head")
 
     cdef int known_field(self, const char* data, Field* field, uint32_t* seen) noexcept nogil:
         """Act on the fields that decide framing. Bits of `seen`: 1 Host, 2 length, 4 coding, 8 type."""

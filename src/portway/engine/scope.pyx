@@ -15,7 +15,7 @@ from cpython.unicode cimport PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
 from libc.stdint cimport uint32_t
 from libc.string cimport memchr
 
-from portway.engine.core cimport Memo
+from portway.engine.base cimport Memo
 from portway.engine.environ cimport local_address, method_name, percent_decoded
 from portway.engine.head cimport FORM_ABSOLUTE, Field, Head, HeadParser
 
@@ -27,6 +27,7 @@ cdef dict NAMES = {}
 cdef str K_METHOD = sys.intern("method"), K_PATH = sys.intern("path"), K_RAW_PATH = sys.intern("raw_path")
 cdef str K_QUERY = sys.intern("query_string"), K_HEADERS = sys.intern("headers"), K_CLIENT = sys.intern("client")
 cdef str K_VERSION = sys.intern("http_version"), K_STATE = sys.intern("state"), K_SERVER = sys.intern("server")
+cdef str K_ASGI = sys.intern("asgi"), K_EXTENSIONS = sys.intern("extensions")
 cdef bytes ROOT = b"/"
 
 
@@ -34,7 +35,7 @@ cdef object base_scope(Engine engine, Listener listener):
     """What does not change between requests; the other keys are there so that a copy need not grow."""
     return {
         "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.5"},
+        K_ASGI: {"version": "3.0", "spec_version": "2.5"},
         K_VERSION: "1.1",
         K_SERVER: listener.server,
         K_CLIENT: None,
@@ -45,7 +46,7 @@ cdef object base_scope(Engine engine, Listener listener):
         K_RAW_PATH: ROOT,
         K_QUERY: b"",
         K_HEADERS: None,
-        "extensions": {
+        K_EXTENSIONS: {
             "http.response.early_hint": {},
             "http.response.trailers": {},
             "http.response.pathsend": {},
@@ -56,7 +57,9 @@ cdef object base_scope(Engine engine, Listener listener):
 
 cdef object scope_name(Engine engine, bytes name):
     cdef object lower = name.lower()
-    if b"_" in name and lower not in engine.underscores:
+    if lower == b"proxy":
+        lower = None                        # an adapter to WSGI would make HTTP_PROXY of it, which libraries obey
+    elif b"_" in name and lower not in engine.underscores:
         text = name.decode("latin-1")[:64]
         engine.notice(
             f"underscore {text}",
@@ -113,6 +116,9 @@ cdef dict make_scope(Engine engine, Connection c, Strand strand, const char* dat
             headers = header_list(engine, parser, data)
             if not c.first:
                 engine.remember(c, parser, data, PyList_GetSlice(headers, 0, PyList_GET_SIZE(headers)))
+    # an application may write into these; it must not write into the next request's
+    PyDict_SetItem(scope, K_ASGI, PyDict_Copy(<dict>scope[K_ASGI]))
+    PyDict_SetItem(scope, K_EXTENSIONS, PyDict_Copy(<dict>scope[K_EXTENSIONS]))
     if head.form == FORM_ABSOLUTE:
         # RFC 9112 section 3.2.2: the target's authority replaces Host
         authority = data[head.authority_at : head.authority_at + head.authority_size]

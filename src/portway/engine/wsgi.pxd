@@ -2,7 +2,8 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from portway.engine.connection cimport Connection
-from portway.engine.core cimport Engine, Strand
+from portway.engine.base cimport Strand
+from portway.engine.core cimport Engine
 from portway.engine.crew cimport Crew
 from portway.engine.input cimport Input
 from portway.engine.reply cimport Reply
@@ -24,8 +25,9 @@ cdef class Exchange:
     cdef object headers
     cdef Input input
     # the request body while it is gathered
-    cdef list pieces
-    cdef object file
+    cdef object data            # bytes, a bytearray from the second piece on
+    cdef object file            # instead, past body-memory
+    cdef bint lazy              # the body is received when the application reads it
     cdef uint64_t size
     # the response
     cdef int64_t declared       # its Content-Length, -1 without one
@@ -33,6 +35,7 @@ cdef class Exchange:
     cdef bint silent            # no body may follow the head
     cdef uint32_t place         # hash of method and path, for the crew
 
+    cdef int check_current(self) except -1
     cdef int write_head(self, int64_t length) except -1
     cdef int write_piece(self, const char* data, size_t size, object owner) except -1
     cdef int write_whole(self, bytes piece) except -1
@@ -46,6 +49,8 @@ cdef class WSGIEngine(Engine):
     cdef Crew crew
     cdef list strands
     cdef bint multiprocess
+    cdef uint64_t executing     # requests that the application has
+    cdef int lazy               # of these, some whose body is received on their thread
 
     cdef int respond(self, Exchange exchange) except -1
     cdef int failed(self, Exchange exchange, object exc) except -1

@@ -5,6 +5,7 @@ A slow client holds no thread: the body is gathered before the call, and output 
 parked in memory, then in a temporary file. Only past `response-spool` does a thread wait for its reader.
 """
 
+import io
 import os
 import stat
 import tempfile
@@ -16,7 +17,7 @@ from libc.string cimport memset
 
 from portway.engine.body cimport BODY_BROKEN, BODY_DONE, body_feed
 from portway.engine.connection cimport APPLICATION, BODY, CLOSED, DEAD, FLUSH, HEAD, PARKED, SENT
-from portway.engine.core cimport INPUT_SIZE, Listener, SMALL
+from portway.engine.base cimport INPUT_SIZE, Listener, SMALL
 from portway.engine.cposix cimport POLLIN, POLLOUT, poll, pollfd, pw_now_ns
 from portway.engine.deadlines cimport link_move
 from portway.engine.environ cimport base_environ, make_environ
@@ -28,6 +29,7 @@ from portway.engine.reply cimport (
 from portway.engine.errors import BadResponse
 
 cdef str K_INPUT = "wsgi.input", K_LENGTH = "CONTENT_LENGTH"
+cdef tuple PLAIN_FILES = (io.FileIO, io.BufferedReader, io.BufferedRandom)
 cdef bytes FAILED = b"Internal Server Error\n"
 
 
@@ -54,6 +56,7 @@ cdef class Exchange:
 
     def start_response(self, status, headers, exc_info=None):
         """PEP 3333's: may be called again only with `exc_info`, and not once the head has left."""
+        self.check_current()
         if exc_info is not None:
             try:
                 if self.connection.started:
@@ -70,6 +73,7 @@ cdef class Exchange:
         """PEP 3333's imperative way to send body bytes."""
         if type(data) is not bytes:
             raise TypeError(f"write() takes bytes, not {type(data).__name__}")
+        self.check_current()
         if not data:
             return
         self.write_piece(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), data)
@@ -78,6 +82,7 @@ cdef class Exchange:
         """`wsgi.early_hints`: send a 103 with these (name, value) pairs at once (RFC 8297)."""
         cdef Connection c = self.connection
         cdef Reply reply
+        self.check_current()
         if c.started or c.minor == 0:
             return
         self.strand.out.size = 0
@@ -89,6 +94,12 @@ cdef class Exchange:
         put(&self.strand.out, b"\r\n", 2)
         c.transmit(self.engine.poller, self.strand.out.data, self.strand.out.size, NULL, 0, None)
         self.engine.counters.statuses[1] += 1
+
+    cdef int check_current(self) except -1:
+        """The application may keep what it was given; it must not reach a later request of the connection."""
+        if self.connection.exchange is not self:
+            raise RuntimeError("the request is over")
+        return 0
 
     cdef int write_head(self, int64_t length) except -1:
         """Check the head and put it into the strand's buffer."""
@@ -115,7 +126,8 @@ cdef class Exchange:
         """The whole response in one send: head and the only piece."""
         cdef Connection c = self.connection
         cdef size_t size = PyBytes_GET_SIZE(piece)
-        self.write_head(size)
+        # RFC 9110 section 8.6: a HEAD answer must not guess at the length that GET would have
+        self.write_head(size if size or not c.is_head else -1)
         self.written = size
         if self.declared >= 0 and <size_t>self.declared < size:
             size = self.declared
@@ -168,10 +180,16 @@ cdef class Exchange:
         """Send a wrapped regular file with sendfile; 0 when it is none and must be iterated."""
         cdef Connection c = self.connection
         cdef int64_t size
+        file = wrapper.filelike
+        if isinstance(file, tempfile._TemporaryFileWrapper):
+            file = file.file
+        # others, such as gzip's, have the descriptor of something that is not what they read
+        if not isinstance(file, PLAIN_FILES) or not isinstance(getattr(file, "raw", file), io.FileIO):
+            return 0
         try:
-            fd = wrapper.filelike.fileno()
+            fd = file.fileno()
             info = os.fstat(fd)
-            at = wrapper.filelike.tell()
+            at = file.tell()
         except (AttributeError, OSError, ValueError):
             return 0
         if not stat.S_ISREG(info.st_mode) or self.status is None:
@@ -213,6 +231,7 @@ cdef class Exchange:
         cdef WSGIEngine engine = self.engine
         cdef pollfd waiting
         cdef int got, timeout = <int>engine.bodies.timeout_ms or -1
+        self.check_current()
         if c.body.kind == BODY_DONE or c.started:
             return BytesIO()
         c.expects = 0
@@ -238,9 +257,7 @@ cdef class Exchange:
         if self.file is not None:
             self.file.seek(0)
             return self.file
-        if self.pieces is None:
-            return BytesIO()
-        return BytesIO(self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces))
+        return BytesIO() if self.data is None else BytesIO(self.data)
 
 
 cdef class WSGIEngine(Engine):
@@ -309,6 +326,8 @@ cdef class WSGIEngine(Engine):
                 # with others at work in the application, waiting gives them their turn of the GIL
                 self.poller.wait(0, crew.threads - crew.resting > 1)
                 if self.poller.count == 0:
+                    if self.access is not None:
+                        self.access.flush()
                     timeout = self.turn_timeout()
                     if timeout:
                         self.poller.wait(timeout, True)
@@ -323,6 +342,8 @@ cdef class WSGIEngine(Engine):
     def close_all(self):
         """At the end: no connection outlives the engine, but those whose requests other threads still have."""
         self.cut_all()
+        if self.access is not None:
+            self.access.flush()
 
     cdef int on_head(self, Connection c, Strand strand, const char* data) except -1:
         cdef Exchange exchange = Exchange.__new__(Exchange)
@@ -352,9 +373,9 @@ cdef class WSGIEngine(Engine):
         try:
             if exchange.file is None and exchange.size > self.body_memory:
                 exchange.file = tempfile.TemporaryFile()
-                for piece in exchange.pieces or ():
-                    exchange.file.write(piece)
-                exchange.pieces = None
+                if exchange.data is not None:
+                    exchange.file.write(exchange.data)
+                    exchange.data = None
             if exchange.file is not None:
                 exchange.file.write(data[:size])
                 return 0
@@ -362,18 +383,24 @@ cdef class WSGIEngine(Engine):
             self.notice("body spool", f"no room for a request body in {tempfile.gettempdir()}: {exc.strerror}")
             self.refuse(c, exchange.strand, 503, b"no room for the request body")
             return 0
-        if exchange.pieces is None:
-            exchange.pieces = []
-        exchange.pieces.append(data[:size])
+        if exchange.data is None:
+            exchange.data = data[:size]
+            return 0
+        if type(exchange.data) is bytes:
+            exchange.data = bytearray(exchange.data)
+        exchange.data += data[:size]
         return 0
 
     cdef int on_begin(self, Connection c, Strand strand) except -1:
         cdef Exchange exchange = <Exchange>c.exchange
         if c.body.kind == BODY_DONE or exchange is None:
             return 0
-        if c.expects and self.crew.resting > 1:
-            # the 100 waits for the application's first read; never the last thread that could lead
+        if c.expects and self.crew.resting > 1 and self.lazy == 0:
+            # The 100 waits for the application's first read. The thread then waits for the client, so there is
+            # one such request at a time, and never on the last thread that could lead.
             exchange.input.source = exchange
+            exchange.lazy = True
+            self.lazy += 1
             return self.on_end(c, strand)
         if c.expects:
             c.expects = 0
@@ -387,11 +414,15 @@ cdef class WSGIEngine(Engine):
         cdef Crew crew = self.crew
         cdef uint64_t began
         c.state = APPLICATION
+        if self.limit_concurrency and self.executing >= self.limit_concurrency:
+            self.lazy -= exchange.lazy
+            return self.refuse(c, strand, 503, b"more requests at once than limit-concurrency")
         exchange.strand = strand
         if exchange.size:
             exchange.input.inner = exchange.body_file()
             if K_LENGTH not in exchange.environ:
                 exchange.environ[K_LENGTH] = str(exchange.size)
+        self.executing += 1
         began = crew.enter_call(strand.index, exchange.place)
         try:
             self.respond(exchange)
@@ -402,12 +433,23 @@ cdef class WSGIEngine(Engine):
         exchange.headers = None
         if exchange.file is not None:
             exchange.file.close()
+        self.executing -= 1
+        if exchange.lazy:
+            self.lazy -= 1
+        if c.exchange is not exchange:
+            return 0                        # refused in the middle of its body
         self.count(c)
         c.exchange = None
         c.state = FLUSH
         if c.parked is not None and not c.broken:
             return self.place(c)
         return self.after_response(c)
+
+    cdef int on_logged(self) except -1:
+        # the leader writes the log before it sleeps; a follower may finish while it does
+        if self.crew.resting + 1 < self.crew.threads:
+            self.access.flush()
+        return 0
 
     cdef int respond(self, Exchange exchange) except -1:
         """Call the application and send what it returns; `close()` of that is called whatever happens."""
@@ -472,7 +514,7 @@ cdef class WSGIEngine(Engine):
             at += body_feed(&c.body, strand.input + at, got - at, &piece, &piece_size)
             if piece_size:
                 self.on_piece(c, piece, piece_size)
-            if c.body.kind == BODY_BROKEN or c.state == CLOSED:
+            if c.body.kind == BODY_BROKEN or c.exchange is None:
                 return -1
         if at < <size_t>got:
             c.keep_input(strand.input + at, got - at)

@@ -1,0 +1,117 @@
+"""From APP to a callable that the engine can drive."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from portway.apps.asgi2 import SingleCallable
+from portway.apps.detect import Detected, detect
+from portway.apps.find import describe, find
+from portway.apps.importing import import_target
+from portway.apps.target import Target, parse_target
+from portway.config import read_env_file
+from portway.errors import AppNotFound, NotAnApplication, UnsupportedInterface, shown
+
+_LABELS = {"wsgi": "WSGI", "asgi": "ASGI 3", "asgi2": "ASGI 2"}
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """An application that has been imported.
+
+    Attributes:
+        app: The callable that the engine drives: WSGI's, or ASGI 3's single one.
+        interface: Which of the two it is.
+        label: What was found, for people: "WSGI", "ASGI 3", "ASGI 2".
+        name: Where it was found: "site:app", "site:create_app()".
+    """
+
+    app: Callable[..., Any]
+    interface: Literal["wsgi", "asgi"]
+    label: str
+    name: str
+
+
+def load(
+    target: str,
+    *,
+    factory: bool = False,
+    interface: str = "auto",
+    chdir: str = "",
+    env_file: str = "",
+) -> Application:
+    """Import an application and tell what it speaks.
+
+    Changes the process: working directory, `sys.path`, and the environment when there is an
+    environment file (what the environment has already stays).
+
+    Args:
+        target: APP: module:attr, module:factory() or path/to/file.py[:attr].
+        factory: Whether APP is a function to call for the application.
+        interface: "auto", or "wsgi", "asgi", "asgi2" to overrule what is found.
+        chdir: Directory to change to first; "" stays.
+        env_file: Environment file, relative to that directory; "" for none.
+
+    Raises:
+        AppNotFound: No such directory, module, attribute or file.
+        AppImportError: The application's code raised.
+        NotAnApplication: What was found is not WSGI or ASGI, or not clearly one of them.
+        UnsupportedInterface: It is a Lambda handler.
+        ConfigFileError: The environment file cannot be read.
+    """
+    parsed = parse_target(target)
+    refuse_lambda(target, interface)
+    if chdir:
+        _change_directory(target, chdir)
+    if env_file:
+        for name, value in read_env_file(env_file).items():
+            os.environ.setdefault(name, value)
+    module = import_target(parsed, Path.cwd())
+    found, name = find(module, parsed, factory)
+    return _application(parsed, found, name, interface)
+
+
+def _change_directory(target: str, directory: str) -> None:
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        text = f"cannot change to {shown(directory)}: {(error.strerror or str(error)).lower()}"
+        raise AppNotFound(target, text, "--chdir names it.") from None
+
+
+def refuse_lambda(target: str, interface: str) -> None:
+    """Raise UnsupportedInterface for `--interface lambda`; the only place that says so."""
+    if interface == "lambda":
+        raise UnsupportedInterface(
+            target,
+            f"{shown(target)} is to be served as a Lambda handler, which is not supported yet",
+            "serve a WSGI or ASGI application.",
+        )
+
+
+def _application(target: Target, found: Any, name: str, interface: str) -> Application:
+    kind: str = detect(found) if interface == "auto" else interface
+    if not callable(found):
+        kind = "none"
+    if kind == "lambda":
+        refuse_lambda(target.text, kind)
+    if kind not in _LABELS:
+        raise _not_an_application(target, found, name, detect(found))
+    app = SingleCallable(found) if kind == "asgi2" else found
+    return Application(app, "wsgi" if kind == "wsgi" else "asgi", _LABELS[kind], name)
+
+
+def _not_an_application(target: Target, found: Any, name: str, kind: Detected) -> NotAnApplication:
+    if kind == "ambiguous":
+        text = f"cannot tell whether {shown(name)} is WSGI or ASGI: its parameters do not say"
+        return NotAnApplication(target.text, text, "say it with --interface wsgi or --interface asgi.")
+    hint = "WSGI takes (environ, start_response), ASGI takes async (scope, receive, send)."
+    if kind == "factory":
+        text = f"{shown(name)} made something that takes no arguments: {describe(found)}"
+    else:
+        text = f"{shown(name)} is {describe(found)}, neither a WSGI nor an ASGI application"
+    return NotAnApplication(target.text, text, hint)

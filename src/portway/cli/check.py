@@ -1,0 +1,64 @@
+"""`portway check`: validate the configuration and the application, start nothing."""
+
+from __future__ import annotations
+
+import click
+
+from portway import apps
+from portway.cli.command import SETTINGS, TopicCommand
+from portway.cli.options import load_settings, setting_parameters
+from portway.cli.preflight import preflight
+from portway.cli.session import Session
+from portway.config import Loaded
+
+_HELP = """Validate the configuration and import APP, without starting anything.
+
+Takes every option of `portway serve` and prints what they add up to. Exits 0 when `portway serve`
+with the same options would start, as far as can be told without listening."""
+
+
+def _check(**_: object) -> int:
+    context = click.get_current_context()
+    session: Session = context.obj
+    loaded = load_settings(context, session)
+    preflight(loaded)
+    _check_identity(loaded)
+    app = loaded.settings.app
+    application = apps.load(
+        app.app, factory=app.factory, interface=app.interface, chdir=app.chdir, env_file=app.env_file
+    )
+    click.echo("\n".join(f"{name:<14}{value}" for name, value in _facts(loaded, application)))
+    return 0
+
+
+def _check_identity(loaded: Loaded) -> None:
+    """Raise what `portway serve` would when the workers cannot become this user."""
+    process = loaded.settings.process
+    if process.user or process.group:
+        from portway.server.privileges import identity  # late: it exists on Unix only
+
+        identity(process.user, process.group)
+
+
+def _facts(loaded: Loaded, application: apps.Application) -> list[tuple[str, str]]:
+    settings = loaded.settings
+    threads = f", {settings.process.threads} threads each" if application.interface == "wsgi" else ""
+    return [
+        ("configuration", loaded.file.path if loaded.file else "no file"),
+        ("application", application.name),
+        ("interface", application.label),
+        ("listening on", ", ".join(settings.listen.bind)),
+        ("workers", f"{settings.process.workers}{threads}"),
+    ]
+
+
+def check_command() -> click.Command:
+    """Return the command."""
+    return TopicCommand(
+        "check",
+        callback=_check,
+        params=setting_parameters(),
+        help=_HELP,
+        short_help="Validate configuration and application without starting anything.",
+        context_settings=SETTINGS,
+    )

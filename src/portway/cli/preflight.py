@@ -1,0 +1,38 @@
+"""What can be checked before any process starts: a mistake found here costs no worker."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from portway.apps import Target, parse_target
+from portway.apps.load import refuse_lambda
+from portway.config import Loaded
+from portway.errors import BadValue, UsageError
+
+
+def preflight(loaded: Loaded) -> Target:
+    """Return what APP names, after looking at what the configuration needs.
+
+    Raises:
+        UsageError: No application is named.
+        AppNotFound: APP has none of the known forms.
+        UnsupportedInterface: `--interface lambda`.
+        BadValue: An event loop that is not installed.
+    """
+    app = loaded.settings.app
+    if not app.app:
+        raise UsageError(
+            "no application is named", 'portway serve module:attr, or app = "module:attr" in portway.toml.'
+        )
+    target = parse_target(app.app)
+    refuse_lambda(app.app, app.interface)
+    if loaded.settings.process.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
+        origin = loaded.origins["loop"]
+        raise BadValue(
+            origin.name,
+            "uvloop",
+            "must be an event loop that is installed",
+            source=origin.place,
+            hint="pip install 'portway[uvloop]', or leave it out.",
+        )
+    return target

@@ -1,0 +1,48 @@
+"""Checks of single values: each returns the value in its normal spelling or raises Refused."""
+
+from __future__ import annotations
+
+import re
+
+from portway.config.address import parse_address
+from portway.config.kinds import Refused
+
+# RFC 9110 section 5.6.2: what a field name may consist of.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+
+
+def bind_address(text: str) -> str:
+    """Return an address to listen on in its normal spelling; see `portway.config.address`."""
+    return str(parse_address(text))
+
+
+def root_path(text: str) -> str:
+    """Return a path prefix: empty, or with a slash at its start and none at its end."""
+    if text and (not text.startswith("/") or text.endswith("/")):
+        raise Refused("must start with a slash and not end with one")
+    if any(letter in text for letter in "?# %\\") or "//" in text:
+        raise Refused("must be a plain path, without a query, escapes, spaces or empty segments")
+    if any(segment in (".", "..") for segment in text.split("/")):
+        raise Refused("must not contain . or .. segments")
+    return text
+
+
+def header_name(text: str) -> str:
+    """Return a field name in lower case; it must be a token that contains an underscore."""
+    if not _TOKEN.fullmatch(text):
+        raise Refused("must be a field name")
+    if "_" not in text:
+        raise Refused('must contain "_": other fields are never dropped')
+    return text.lower()
+
+
+def directory(text: str) -> str:
+    """Return a directory's name without the slashes at its end."""
+    return text.rstrip("/") or text[:1]
+
+
+def not_empty(text: str) -> str:
+    """Return the text; an empty one would name the current directory by accident."""
+    if not text:
+        raise Refused("must not be empty")
+    return text

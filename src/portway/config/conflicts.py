@@ -1,0 +1,28 @@
+"""Settings that exclude each other. A conflict names both sides with the places they were set in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from portway.config.origin import Origin
+from portway.config.settings import Settings
+from portway.errors import Conflict
+
+
+def check_conflicts(settings: Settings, origins: Mapping[str, Origin]) -> None:
+    """Raise Conflict for the first pair of settings that cannot both hold.
+
+    A default never conflicts: somebody who sets one limit is not made to repeat the other.
+    """
+    limits = settings.limits
+    head, one = origins["limit-request-head"], origins["limit-request-field-size"]
+    if limits.request_head < limits.request_field and "default" not in (head.source, one.source):
+        why = f"one field of {limits.request_field} bytes cannot fit into {limits.request_head} for all"
+        raise Conflict(str(one), str(head), why, "raise --limit-request-head, or lower the other.")
+    if settings.app.interface == "wsgi" and settings.process.lifespan == "on":
+        sides = str(origins["lifespan"]), str(origins["interface"])
+        raise Conflict(*sides, "WSGI has no lifespan", "leave --lifespan out, or set it to auto.")
+    if settings.app.factory and settings.app.app.rstrip().endswith(")"):
+        sides = str(origins["factory"]), str(origins["app"])
+        why = f"{settings.app.app!r} is a call already"
+        raise Conflict(*sides, why, "leave --factory out, or the parentheses.")

@@ -1,0 +1,173 @@
+"""From flags, environment and file to `Settings`, with the origin of every value. Pure: nothing is read.
+
+Precedence: flag, `PORTWAY_<OPTION>`, file, the variables that platforms set (`PORT`,
+`WEB_CONCURRENCY`), default. The first source that has the option gives the whole value: a repeated
+flag replaces a file's array, it does not add to it. An environment file counts as environment,
+behind the real one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from portway.config.conflicts import check_conflicts
+from portway.config.declared import BY_NAME, BY_VARIABLE, DECLARED, ENVIRONMENT_ONLY, FALLBACKS
+from portway.config.kinds import Kind, Many, Refused
+from portway.config.option import ENV_PREFIX, Declared
+from portway.config.origin import Origin
+from portway.config.settings import Settings
+from portway.errors import BadValue, ConfigFileError, UnknownOption, plain
+
+TOO_LATE = frozenset({"PORTWAY_CONFIG", "PORTWAY_CHDIR", "PORTWAY_ENV_FILE", "PORTWAY_POLLER"})
+"""What an environment file cannot set: it is found through these, or they are read before it."""
+
+# Kubernetes gives every container variables for each service of its namespace; one named "portway"
+# yields PORTWAY_SERVICE_HOST, PORTWAY_PORT=tcp://…, PORTWAY_PORT_80_TCP_ADDR and so on.
+_SERVICE_LINK = re.compile(
+    r"PORTWAY_(?:SERVICE_(?:HOST|PORT(?:_\w+)?)|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_\w+)?)?)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """A configuration file that has been read.
+
+    Attributes:
+        path: As the user named it; a relative one starts where the command was started.
+        table: The keys and values of its portway table.
+    """
+
+    path: str
+    table: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class EnvFile:
+    """An environment file that has been read."""
+
+    path: str
+    variables: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings, and for each option's name where its value came from."""
+
+    settings: Settings
+    origins: Mapping[str, Origin]
+    file: ConfigFile | None = None
+
+
+def load(
+    flags: Mapping[str, object],
+    environ: Mapping[str, str],
+    file: ConfigFile | None = None,
+    env_file: EnvFile | None = None,
+) -> Loaded:
+    """Return the settings that the sources add up to.
+
+    Args:
+        flags: By option name ("limit-request-line"), only those given: text, a bool for a switch,
+            a tuple of texts for an option with several values.
+        environ: The process's environment.
+        file: The configuration file, when there is one.
+        env_file: The environment file, when there is one.
+
+    Raises:
+        UnknownOption: A flag, a PORTWAY_ variable or a key that does not exist.
+        BadValue: A value that its option does not take.
+        Conflict: Two settings that exclude each other.
+    """
+    _refuse_unknown(flags, environ, file, env_file)
+    sources = _Sources(flags, environ, file, env_file)
+    groups: dict[str, dict[str, Any]] = {}
+    origins = {}
+    for declared in DECLARED:
+        value, origin = sources.take(declared)
+        groups.setdefault(declared.group, {})[declared.field] = value
+        origins[declared.option.name] = origin
+    defaults = Settings()
+    settings = Settings(**{name: type(getattr(defaults, name))(**values) for name, values in groups.items()})
+    check_conflicts(settings, origins)
+    return Loaded(settings, origins, file)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    flags: Mapping[str, object]
+    environ: Mapping[str, str]
+    file: ConfigFile | None
+    env_file: EnvFile | None
+
+    def take(self, declared: Declared) -> tuple[Any, Origin]:
+        option = declared.option
+        if option.name in self.flags:
+            origin = Origin("flag", option.flag)
+            return self._read(declared, origin, self.flags[option.name]), origin
+        if found := self._variable(option.variable):
+            return self._read(declared, found[1], found[0]), found[1]
+        if self.file and option.name in self.file.table:
+            origin = Origin("file", option.name, plain(self.file.path))
+            return self._read(declared, origin, self.file.table[option.name]), origin
+        if option.name in FALLBACKS and (found := self._variable(FALLBACKS[option.name])) and found[0]:
+            return self._fallback(declared, *found), found[1]
+        return declared.default, Origin("default", option.name)
+
+    def _variable(self, name: str) -> tuple[str, Origin] | None:
+        if name in self.environ:
+            return self.environ[name], Origin("environment", name)
+        if self.env_file and name in self.env_file.variables:
+            return self.env_file.variables[name], Origin("environment", name, plain(self.env_file.path))
+        return None
+
+    def _fallback(self, declared: Declared, text: str, origin: Origin) -> Any:
+        if origin.name != "PORT":
+            return self._read(declared, origin, text)
+        if not re.fullmatch(r"[1-9][0-9]{0,4}", text, re.ASCII) or int(text) > 65_535:
+            hint = "unset it, or say where to listen with --bind."
+            raise BadValue("PORT", text, "must be a port from 1 to 65535", source=origin.place, hint=hint)
+        return (f"0.0.0.0:{text}",)
+
+    def _read(self, declared: Declared, origin: Origin, value: object) -> Any:
+        try:
+            return _convert(declared.option.kind, origin, value)
+        except Refused as refusal:
+            offender = value if refusal.offender is None else refusal.offender
+            hint = f"{declared.option.name}: {declared.option.help}"
+            raise BadValue(origin.name, offender, str(refusal), source=origin.place, hint=hint) from None
+
+
+def _convert(kind: Kind, origin: Origin, value: object) -> Any:
+    if isinstance(kind, Many) and isinstance(value, tuple):
+        return kind.from_flags(value)
+    if origin.source == "file" or not isinstance(value, str):
+        return kind.from_toml(value)  # a switch's flag arrives as a bool, too
+    return kind.from_text(value)
+
+
+def _refuse_unknown(
+    flags: Iterable[str], environ: Mapping[str, str], file: ConfigFile | None, env_file: EnvFile | None
+) -> None:
+    for name in flags:
+        if name not in BY_NAME:
+            raise UnknownOption(name, kind="option", known=BY_NAME)
+    for name in file.table if file else ():
+        if name not in BY_NAME:
+            place = f"in {plain(file.path)}" if file else ""
+            raise UnknownOption(name, kind="key", known=BY_NAME, place=place)
+    _refuse_variables(environ, "")
+    if env_file:
+        for name in TOO_LATE.intersection(env_file.variables):
+            hint = "set it in the real environment."
+            raise ConfigFileError(env_file.path, f"{name} has no effect in an environment file", hint)
+        _refuse_variables(env_file.variables, f"in {plain(env_file.path)}")
+
+
+def _refuse_variables(environ: Iterable[str], place: str) -> None:
+    known = {*BY_VARIABLE, *ENVIRONMENT_ONLY}
+    for name in environ:
+        if name.startswith(ENV_PREFIX) and name not in known and not _SERVICE_LINK.fullmatch(name):
+            raise UnknownOption(name, kind="environment variable", known=known, place=place)

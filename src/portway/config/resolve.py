@@ -1,0 +1,73 @@
+"""From a command line to `Settings`: finds and reads the files, then leaves the rest to `load`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from portway.config.declared import BY_NAME
+from portway.config.env_file import read_env_file
+from portway.config.files import discover, read_named
+from portway.config.load import ConfigFile, EnvFile, Loaded, load
+from portway.errors import BadValue
+
+
+def resolve(
+    flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path, config: str | None = None
+) -> Loaded:
+    """Return the settings of a command line.
+
+    The configuration file is looked for in the directory of `--chdir`, so that a service can be
+    started from anywhere. `chdir` and `env_file` come out absolute: they hold after a change of directory.
+
+    Args:
+        flags: The flags that were given, by option name; see `load`.
+        environ: The process's environment.
+        cwd: The directory the command was started in.
+        config: What `--config` names, relative to `cwd`; PORTWAY_CONFIG is used when it is None.
+
+    Raises:
+        ConfigError: See `load`, `discover` and `read_env_file`.
+    """
+    file = _config_file(flags, environ, cwd, config)
+    loaded = load(flags, environ, file)
+    directory = _working_directory(loaded, cwd)
+    if name := loaded.settings.app.env_file:
+        env_file = EnvFile(name, read_env_file(name, directory))
+        loaded = load(flags, environ, file, env_file)
+    return _absolute(loaded, directory)
+
+
+def _config_file(
+    flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path, config: str | None
+) -> ConfigFile | None:
+    config = config or environ.get("PORTWAY_CONFIG")
+    if config:
+        return read_named(config, cwd)
+    early = load(flags, environ)  # the flags and the environment alone say where to look
+    return discover(_working_directory(early, cwd))
+
+
+def _working_directory(loaded: Loaded, cwd: Path) -> Path:
+    origin = loaded.origins["chdir"]
+    start = cwd / Path(loaded.file.path).parent if loaded.file and origin.source == "file" else cwd
+    directory = start / loaded.settings.app.chdir
+    if not directory.is_dir():
+        problem = "must be a directory that exists"
+        hint = f"chdir: {BY_NAME['chdir'].option.help}"
+        raise BadValue(origin.name, loaded.settings.app.chdir, problem, source=origin.place, hint=hint)
+    return directory
+
+
+def _absolute(loaded: Loaded, directory: Path) -> Loaded:
+    app = loaded.settings.app
+    app = msgspec.structs.replace(
+        app,
+        chdir=os.path.abspath(directory) if app.chdir else "",
+        env_file=os.path.abspath(directory / app.env_file) if app.env_file else "",
+    )
+    return replace(loaded, settings=msgspec.structs.replace(loaded.settings, app=app))

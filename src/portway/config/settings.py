@@ -1,0 +1,327 @@
+"""Every option of the server, declared once: `Settings` and its groups.
+
+A field's annotation carries its `Option`: flag names, kind with limits, help text. Everything else
+(reading, `--help`, `--print-config`, docs/configuration.md) is derived from here, so adding an option
+is adding a field. Only options that work are declared.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Struct
+
+from portway.config.amounts import Count, Mode, Seconds, Size
+from portway.config.checks import bind_address, directory, header_name, not_empty, root_path
+from portway.config.kinds import Choice, Many, Switch, Text
+from portway.config.option import Option
+
+KIB = 1 << 10
+MIB = 1 << 20
+TIB = 1 << 40
+DAY_S = 86_400.0
+
+
+def _size(flag: str, minimum: int, maximum: int, text: str) -> Option:
+    return Option((flag,), Size(minimum, maximum), text, "bytes")
+
+
+def _count(*flags: str, minimum: int, maximum: int, text: str) -> Option:
+    return Option(flags, Count(minimum, maximum), text)
+
+
+def _seconds(flag: str, text: str, *, minimum: float = 0.1) -> Option:
+    return Option((flag,), Seconds(minimum, DAY_S), text, "seconds")
+
+
+def _text(flag: str, metavar: str, text: str) -> Option:
+    return Option((flag,), Text(metavar), text)
+
+
+class App(Struct, frozen=True, kw_only=True):
+    """Which application is served, and how it is found."""
+
+    topic: ClassVar[str] = "Application"
+
+    app: Annotated[
+        str,
+        Option(
+            ("app",), Text("APP"), "What to serve: module:attr, module:factory() or path/to/file.py[:attr]."
+        ),
+    ] = ""
+    interface: Annotated[
+        Literal["auto", "wsgi", "asgi", "asgi2", "lambda"],
+        Option(
+            ("--interface",),
+            Choice("auto", "wsgi", "asgi", "asgi2", "lambda"),
+            "What the application speaks; auto looks at what it takes. lambda is not served yet.",
+        ),
+    ] = "auto"
+    factory: Annotated[
+        bool, Option(("--factory",), Switch(), "APP is a function that returns the application.")
+    ] = False
+    root_path: Annotated[
+        str,
+        Option(
+            ("--root-path",),
+            Text("PATH", root_path),
+            "The prefix the application is mounted at: SCRIPT_NAME for WSGI, root_path for ASGI.",
+        ),
+    ] = ""
+    chdir: Annotated[
+        str,
+        Option(
+            ("--chdir",),
+            Text("DIRECTORY", directory),
+            "Change to this directory first; the application is imported from it. "
+            "In a file, a relative one starts at the file's own directory.",
+        ),
+    ] = ""
+    env_file: Annotated[
+        str,
+        _text("--env-file", "FILE", "Read NAME=value lines from this file into the environment."),
+    ] = ""
+
+
+class Listen(Struct, frozen=True, kw_only=True):
+    """Where connections come from."""
+
+    topic: ClassVar[str] = "Listening"
+
+    bind: Annotated[
+        tuple[str, ...],
+        Option(
+            ("-b", "--bind"),
+            Many(Text("ADDRESS", bind_address), minimum=1),
+            "Listen here: HOST:PORT, [IPV6]:PORT, :PORT, unix:PATH or fd://N. Repeatable. "
+            "Without it, $PORT means 0.0.0.0:$PORT.",
+        ),
+    ] = ("127.0.0.1:8000",)
+    backlog: Annotated[
+        int,
+        _count(
+            "--backlog",
+            minimum=1,
+            maximum=65_535,
+            text="Connections the kernel keeps until they are accepted.",
+        ),
+    ] = 2048
+
+
+class Process(Struct, frozen=True, kw_only=True):
+    """The processes and what runs inside them."""
+
+    topic: ClassVar[str] = "Processes"
+
+    workers: Annotated[
+        int,
+        _count(
+            "-w",
+            "--workers",
+            minimum=1,
+            maximum=512,
+            text="Worker processes. Without it, $WEB_CONCURRENCY is used.",
+        ),
+    ] = 1
+    threads: Annotated[
+        int,
+        _count(
+            "--threads",
+            minimum=1,
+            maximum=512,
+            text="Threads in a WSGI worker; 1 is strictly single threaded. ASGI workers ignore it.",
+        ),
+    ] = 4
+    loop: Annotated[
+        Literal["auto", "asyncio", "uvloop"],
+        Option(
+            ("--loop",),
+            Choice("auto", "asyncio", "uvloop"),
+            "The event loop of an ASGI worker; auto is asyncio.",
+        ),
+    ] = "auto"
+    lifespan: Annotated[
+        Literal["auto", "on", "off"],
+        Option(
+            ("--lifespan",),
+            Choice("auto", "on", "off"),
+            "ASGI lifespan: auto serves an application that does not support it, on requires it.",
+        ),
+    ] = "auto"
+    pid: Annotated[str, _text("--pid", "FILE", "Write the arbiter's process id to this file.")] = ""
+    user: Annotated[str, _text("--user", "NAME", "Run the workers as this user, by name or number.")] = ""
+    group: Annotated[str, _text("--group", "NAME", "Run the workers as this group, by name or number.")] = ""
+    umask: Annotated[
+        int | None,
+        Option(("--umask",), Mode(), "Permission bits to take away from files and Unix sockets, in octal."),
+    ] = None
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """How much one client may ask for."""
+
+    topic: ClassVar[str] = "Limits"
+
+    request_line: Annotated[
+        int, _size("--limit-request-line", 64, MIB, "Longest request line; a longer one is answered 414.")
+    ] = 8190
+    request_field: Annotated[
+        int,
+        _size("--limit-request-field-size", 64, MIB, "Longest field line; a longer one is answered 431."),
+    ] = 8190
+    request_head: Annotated[
+        int,
+        _size(
+            "--limit-request-head",
+            256,
+            16 * MIB,
+            "All field lines together; more is answered 431.",
+        ),
+    ] = 64 * KIB
+    request_fields: Annotated[
+        int,
+        _count(
+            "--limit-request-fields",
+            minimum=1,
+            maximum=10_000,
+            text="Most field lines in a request; more are answered 431.",
+        ),
+    ] = 100
+    request_body: Annotated[
+        int,
+        _size(
+            "--limit-request-body",
+            0,
+            1024 * TIB,
+            "Largest request body; a larger one is answered 413. 0: any.",
+        ),
+    ] = 100 * MIB
+    body_memory: Annotated[
+        int,
+        _size(
+            "--body-memory",
+            4 * KIB,
+            1024 * MIB,
+            "Bytes of a request or response body kept in memory; the rest goes to a temporary file.",
+        ),
+    ] = MIB
+    response_spool: Annotated[
+        int,
+        _size(
+            "--response-spool",
+            0,
+            1024 * TIB,
+            "Most bytes of one response kept in a temporary file for a slow reader.",
+        ),
+    ] = 1024 * MIB
+    connections: Annotated[
+        int,
+        _count(
+            "--limit-connections", minimum=1, maximum=1_000_000, text="Most connections open in a worker."
+        ),
+    ] = 10_000
+    concurrency: Annotated[
+        int,
+        _count(
+            "--limit-concurrency",
+            minimum=0,
+            maximum=1_000_000,
+            text="Requests being answered at once in a worker; more are answered 503. 0: no limit.",
+        ),
+    ] = 0
+
+
+class Timeouts(Struct, frozen=True, kw_only=True):
+    """How long one client may take. All in seconds."""
+
+    topic: ClassVar[str] = "Timeouts"
+
+    header: Annotated[
+        float, _seconds("--header-timeout", "Time from the first byte of a request to the end of its head.")
+    ] = 15.0
+    body: Annotated[
+        float, _seconds("--body-timeout", "Longest silence of a client while its request body is read.")
+    ] = 30.0
+    keep_alive: Annotated[
+        float,
+        _seconds(
+            "--keep-alive",
+            "How long an idle connection stays open. The default is above a load balancer's usual 60.",
+        ),
+    ] = 75.0
+    write: Annotated[
+        float, _seconds("--write-timeout", "Longest time a client may take no bytes of its response.")
+    ] = 60.0
+    graceful: Annotated[
+        float,
+        _seconds("--graceful-timeout", "Time to finish what is in flight when a worker stops.", minimum=0.0),
+    ] = 30.0
+
+
+class HTTP(Struct, frozen=True, kw_only=True):
+    """What is added to a response and let through from a request."""
+
+    topic: ClassVar[str] = "HTTP"
+
+    server_header: Annotated[
+        bool, Option(("--server-header",), Switch(), "Send a Server field when the application sends none.")
+    ] = True
+    date_header: Annotated[
+        bool, Option(("--date-header",), Switch(), "Send a Date field when the application sends none.")
+    ] = True
+    underscore_headers: Annotated[
+        tuple[str, ...],
+        Option(
+            ("--underscore-headers",),
+            Many(Text("NAME", header_name)),
+            'Request fields let through although their name contains "_". Others are dropped: '
+            "WSGI cannot tell X_Forwarded_For from X-Forwarded-For, so a client could forge it. Repeatable.",
+        ),
+    ] = ()
+
+
+class Log(Struct, frozen=True, kw_only=True):
+    """What is written down, and where."""
+
+    topic: ClassVar[str] = "Logging"
+
+    access: Annotated[
+        str,
+        Option(
+            ("--access-log",),
+            Text("FILE", not_empty),
+            "Write an access log to this file; - is the standard error stream, off writes none.",
+        ),
+    ] = "off"
+    access_format: Annotated[
+        Literal["combined", "json"],
+        Option(("--access-log-format",), Choice("combined", "json"), "The form of a line of the access log."),
+    ] = "combined"
+    errors: Annotated[
+        str,
+        Option(
+            ("--error-log",),
+            Text("FILE", not_empty),
+            "Write the error log to this file; - is the standard error stream.",
+        ),
+    ] = "-"
+    level: Annotated[
+        Literal["debug", "info", "warning", "error", "critical"],
+        Option(
+            ("--log-level",),
+            Choice("debug", "info", "warning", "error", "critical"),
+            "The least severe messages that the error log takes.",
+        ),
+    ] = "info"
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Everything the server can be told. `Settings()` is every default."""
+
+    app: App = App()
+    listen: Listen = Listen()
+    process: Process = Process()
+    limits: Limits = Limits()
+    timeouts: Timeouts = Timeouts()
+    http: HTTP = HTTP()
+    log: Log = Log()

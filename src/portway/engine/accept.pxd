@@ -1,0 +1,19 @@
+# cython: language_level=3
+from libc.stdint cimport uint64_t
+
+from portway.engine.base cimport Base, Listener
+from portway.engine.connection cimport Connection
+from portway.engine.cposix cimport sockaddr_storage
+
+
+cdef class Acceptor(Base):
+    cdef bint handover_waiting(self) noexcept
+    cdef int accept_all(self, Listener listener) except -1
+    cdef bint has_successor(self) noexcept
+    cdef bint pass_on(self, Connection c)
+    cdef int end_idle(self, Connection c, bint late) except -1
+    cdef int adopt(self, int fd, Listener listener, sockaddr_storage* address) except -1
+    cdef bint hand_over(self, int fd, int target, int listener, sockaddr_storage* address)
+    cdef int take_handed(self) except -1
+    cdef bint reap(self)
+    cdef int pause_accepting(self, uint64_t ms) except -1

@@ -1,0 +1,298 @@
+# cython: language_level=3, binding=False, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""Accepting connections, sharing them with the other workers, and ceasing to.
+
+A worker that accepts looks at the shared board and passes the connection on when another has less to do, through
+that worker's SOCK_SEQPACKET pair (SCM_RIGHTS). The same way a draining worker gives its idle connections to its
+successors, which their clients never notice.
+"""
+
+import os
+import socket
+
+from cpython.ref cimport Py_INCREF
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy, memset
+
+from portway.engine.base cimport Handover
+from portway.engine.connection cimport HEAD
+from portway.engine.counters cimport add
+from portway.engine.cposix cimport (
+    CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, CMSG_SPACE, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM,
+    MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, SCM_RIGHTS, SOL_SOCKET, close, cmsghdr, errno, iovec, msghdr, pw_accept,
+    recv, recvmsg, sendmsg, sockaddr, socklen_t,
+)
+from portway.engine.deadlines cimport Link, Queue, link_move, queue_first
+from portway.engine.poller cimport KIND_HANDOVER, KIND_LISTENER
+
+cdef enum:
+    ACCEPTS_AT_ONCE = 64
+    DRAIN_IDLE_MS = 1500        # how long a connection that was just active may still bring a request
+
+# Sent beside each descriptor that is handed over.
+cdef struct Passport:
+    int listener
+    int family
+    unsigned char address[28]
+
+
+cdef class Acceptor(Base):
+    """Listeners, hand-over and draining."""
+
+    def add_listener(self, sock):
+        """Accept from a listening, non-blocking socket. The engine keeps the object and never closes it."""
+        cdef Listener listener = Listener.__new__(Listener)
+        listener.sock = sock
+        listener.fd = sock.fileno()
+        listener.kind = KIND_LISTENER
+        listener.number = len(self.listeners)
+        sock.setblocking(False)
+        name = sock.getsockname()
+        if sock.family == socket.AF_UNIX:
+            listener.server = (name.decode() if isinstance(name, bytes) else name, None)
+        else:
+            listener.server = (name[0], name[1])
+            listener.wildcard = name[0] in ("0.0.0.0", "::")
+            # accepted sockets inherit it, which saves a call for each
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener.template = self.template_for(listener)
+        self.listeners.append(listener)
+        self.poller.watch(listener, False)
+
+    def add_handover(self, sock, targets):
+        """Exchange accepted connections with other workers.
+
+        Args:
+            sock: this worker's end of its SOCK_SEQPACKET pair; connections arrive on it.
+            targets: slot index -> the write end for that slot.
+        """
+        cdef Handover handover = Handover.__new__(Handover)
+        sock.setblocking(False)
+        handover.sock = sock
+        handover.fd = sock.fileno()
+        handover.kind = KIND_HANDOVER
+        handover.targets = dict(targets)
+        self.handover = handover
+        self.poller.watch(handover, False)
+
+    cdef int accept_all(self, Listener listener) except -1:
+        cdef sockaddr_storage address
+        cdef socklen_t size
+        cdef int fd, target
+        if self.draining:
+            return 0
+        for _ in range(ACCEPTS_AT_ONCE):
+            if self.counters.connections >= <int64_t>self.limit_connections and not self.reap():
+                return self.pause_accepting(20)
+            size = sizeof(address)
+            fd = pw_accept(listener.fd, <sockaddr*>&address, &size)
+            if fd < 0:
+                if errno == EINTR or errno == ECONNABORTED:
+                    continue
+                if errno == EMFILE or errno == ENFILE or errno == ENOBUFS or errno == ENOMEM:
+                    self.notice("accept", f"accept: {os.strerror(errno)}; idle connections are closed to make room")
+                    if not self.reap():
+                        return self.pause_accepting(100)
+                    continue
+                return 0
+            self.counters.accepted += 1
+            if self.board is not None and self.handover is not None:
+                target = self.board.least_loaded(self.slot.index)
+                if target != self.slot.index and self.hand_over(fd, target, listener.number, &address):
+                    close(fd)
+                    continue
+            add(&self.counters.connections, 1)
+            self.adopt(fd, listener, &address)
+        return 0
+
+    cdef int adopt(self, int fd, Listener listener, sockaddr_storage* address) except -1:
+        """Take a descriptor that is already counted as a connection of this worker."""
+        cdef Connection c = Connection.__new__(Connection)
+        c.fd = fd
+        c.listener = listener
+        c.family = address.ss_family
+        memcpy(c.address, address, sizeof(c.address))
+        c.spool_after = self.spool_after
+        c.spool_limit = self.response_spool
+        Py_INCREF(c)                        # the poller's and the queues' reference, until close_connection
+        link_move(&c.link, &self.heads, self.now_ms)
+        try:
+            self.poller.watch(c, True)
+        except OSError:
+            self.close_connection(c)
+        return 0
+
+    cdef bint hand_over(self, int fd, int target, int listener, sockaddr_storage* address):
+        """Pass a descriptor to another worker; False when it will not take it. The caller closes its own."""
+        cdef Passport passport
+        cdef iovec part
+        cdef msghdr message
+        cdef char control[64]
+        cdef cmsghdr* header
+        cdef int to_fd
+        target_sock = self.handover.targets.get(target)
+        if target_sock is None:
+            return False
+        to_fd = target_sock.fileno()
+        memset(&message, 0, sizeof(message))
+        memset(control, 0, sizeof(control))
+        passport.listener = listener
+        passport.family = address.ss_family
+        memcpy(passport.address, address, sizeof(passport.address))
+        part.iov_base = &passport
+        part.iov_len = sizeof(passport)
+        message.msg_iov = &part
+        message.msg_iovlen = 1
+        message.msg_control = control
+        message.msg_controllen = CMSG_SPACE(sizeof(int))
+        header = CMSG_FIRSTHDR(&message)
+        header.cmsg_level = SOL_SOCKET
+        header.cmsg_type = SCM_RIGHTS
+        header.cmsg_len = CMSG_LEN(sizeof(int))
+        memcpy(CMSG_DATA(header), &fd, sizeof(int))
+        add(&self.board.base[target].connections, 1)
+        if sendmsg(to_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0:
+            add(&self.board.base[target].connections, -1)
+            return False
+        self.counters.handed_over += 1
+        return True
+
+    cdef int take_handed(self) except -1:
+        """Adopt what other workers passed on."""
+        cdef Passport passport
+        cdef iovec part
+        cdef msghdr message
+        cdef char control[64]
+        cdef cmsghdr* header
+        cdef int fd = -1
+        cdef sockaddr_storage address
+        for _ in range(ACCEPTS_AT_ONCE):
+            memset(&message, 0, sizeof(message))
+            part.iov_base = &passport
+            part.iov_len = sizeof(passport)
+            message.msg_iov = &part
+            message.msg_iovlen = 1
+            message.msg_control = control
+            message.msg_controllen = sizeof(control)
+            if recvmsg(self.handover.fd, &message, MSG_DONTWAIT) < <ssize_t>sizeof(passport):
+                return 0
+            header = CMSG_FIRSTHDR(&message)
+            if header == NULL or header.cmsg_type != SCM_RIGHTS:
+                continue
+            memcpy(&fd, CMSG_DATA(header), sizeof(int))
+            if passport.listener < 0 or passport.listener >= <int>len(self.listeners):
+                close(fd)
+                continue
+            os.set_inheritable(fd, False)
+            memset(&address, 0, sizeof(address))
+            memcpy(&address, passport.address, sizeof(passport.address))
+            self.counters.received += 1
+            self.adopt(fd, self.listeners[passport.listener], &address)
+        return 0
+
+    cdef bint reap(self):
+        """Close the connection that has idled longest; False when none idles."""
+        cdef Link* link
+        cdef Connection c
+        cdef Queue* queue
+        for i in range(2):
+            queue = &self.idle if i == 0 else &self.fresh
+            link = queue_first(queue)
+            while link != NULL and link != &queue.ends:
+                c = <Connection>link.owner
+                if not c.busy and c.state == HEAD and not self.has_input(c):
+                    self.close_connection(c)
+                    return True
+                link = link.after
+        return False
+
+    cdef int pause_accepting(self, uint64_t ms) except -1:
+        cdef Listener listener
+        if not self.paused and not self.draining:
+            self.paused = True
+            for listener in self.listeners:
+                self.poller.unwatch(listener)
+        self.resume_ms = self.now_ms + ms
+        return 0
+
+    cdef int resume_accepting(self) except -1:
+        cdef Listener listener
+        self.paused = False
+        if not self.draining:
+            for listener in self.listeners:
+                self.poller.watch(listener, False)
+        return 0
+
+    cdef int begin_drain(self) except -1:
+        cdef Listener listener
+        self.drain_until_ms = self.now_ms + <uint64_t>(self.drain_wanted * 1000)
+        if not self.has_successor():
+            # nobody else will: serve those who are connected already
+            for listener in self.listeners:
+                before = -1
+                while before != self.counters.accepted:
+                    before = self.counters.accepted
+                    self.accept_all(listener)
+        self.draining = True
+        self.counters.state = 3
+        for listener in self.listeners:
+            if not self.paused:
+                self.poller.unwatch(listener)
+            listener.sock.close()
+        self.ticked_ms = 0
+        return 0
+
+    cdef bint has_successor(self) noexcept:
+        """Whether another worker is ready to take connections over."""
+        return self.handover is not None and self.board is not None and self.board.successor(self.slot.index) >= 0
+
+    cdef bint pass_on(self, Connection c):
+        """While draining: give a connection between two requests to another worker, which the client never notices."""
+        cdef sockaddr_storage address
+        cdef int target
+        if c.stash_size or c.ended or not self.has_successor():
+            return False
+        target = self.board.successor(self.slot.index)
+        memset(&address, 0, sizeof(address))
+        memcpy(&address, c.address, sizeof(c.address))
+        address.ss_family = c.family
+        if not self.hand_over(c.fd, target, (<Listener>c.listener).number, &address):
+            return False
+        self.close_connection(c)
+        return True
+
+    cdef int continue_drain(self) except -1:
+        """Close what idles. Those that were active a moment ago may still have a request on its way."""
+        cdef Link* link
+        cdef Queue* queue
+        cdef int i
+        cdef uint64_t patient
+        cdef bint late = self.now_ms >= self.drain_until_ms
+        while True:
+            link = queue_first(&self.idle)
+            if link == NULL:
+                break
+            self.end_idle(<Connection>link.owner, late)
+        patient = 0 if late or self.has_successor() else DRAIN_IDLE_MS
+        for i in range(2):
+            queue = &self.fresh if i == 0 else &self.heads
+            while True:
+                link = queue_first(queue)
+                if link == NULL or self.now_ms < link.since_ms + patient:
+                    break
+                self.end_idle(<Connection>link.owner, late)
+        if late or (self.open_connections() == 0 and not self.at_work() and not self.handover_waiting()):
+            self.stopped = True
+        return 0
+
+    cdef int end_idle(self, Connection c, bint late) except -1:
+        """Drop a connection without a request under way, unless one is arriving."""
+        link_move(&c.link, &self.active, self.now_ms)
+        if c.busy or c.state != HEAD:
+            return 0
+        if not late and (self.pass_on(c) or c.stash_size or self.has_input(c)):
+            return 0
+        return self.close_connection(c)
+
+    cdef bint handover_waiting(self) noexcept:
+        cdef char byte = 0
+        return self.handover is not None and recv(self.handover.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0

@@ -1,0 +1,116 @@
+# cython: language_level=3
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from portway.engine.access cimport AccessLog
+from portway.engine.connection cimport Connection
+from portway.engine.counters cimport Board, Counters, Slot
+from portway.engine.deadlines cimport Queue
+from portway.engine.head cimport Framing, HeadParser
+from portway.engine.poller cimport Poller, Watched
+from portway.engine.reply cimport Buffer
+
+
+cdef enum:
+    INPUT_SIZE = 65536
+    OUTPUT_SIZE = 65536
+    SMALL = 16384               # bodies up to this are copied behind their head: one send, no second vector
+    MEMOS = 64                  # header blocks remembered for all connections together
+
+
+# The buffers of one thread. They are used between two points at which the GIL can be lost, never across one.
+cdef class Strand:
+    cdef int index
+    cdef char* input
+    cdef Buffer out
+    cdef HeadParser parser
+
+
+# Nothing in it depends on the request line or the body. Bounded: one per connection, dropped when that idles.
+cdef class Memo:
+    cdef bytes block
+    cdef const char* data
+    cdef size_t size
+    cdef uint8_t minor
+    cdef Framing framing
+    cdef object template
+    cdef Watched listener
+
+
+cdef class Listener(Watched):
+    cdef object sock
+    cdef int number
+    cdef object server          # (host, port), or (path, None) for a unix socket
+    cdef bint wildcard
+    cdef object template        # the driver's own
+
+
+cdef class Handover(Watched):
+    cdef object sock
+    cdef dict targets
+
+
+cdef class Wakeup(Watched):
+    pass
+
+
+cdef class Base:
+    cdef Poller poller
+    cdef object settings, report
+    cdef AccessLog access
+    cdef list listeners
+    cdef Handover handover
+    cdef Wakeup wakeup
+    cdef int wake_write
+    cdef public object on_wakeup
+    cdef list graveyard, again, memos
+    cdef Slot slot
+    cdef Board board
+    cdef Counters own_counters
+    cdef Counters* counters
+    # connections, by what they wait for
+    cdef Queue heads, bodies, fresh, idle, writing, lingering, active
+    cdef uint64_t now_ms, keep_alive_ms, ticked_ms
+    cdef uint64_t limit_body, limit_connections, limit_concurrency, body_memory, response_spool
+    cdef bint date, server
+    cdef frozenset underscores
+    cdef str root_path
+    cdef bint draining, stopped, paused
+    cdef double drain_wanted
+    cdef uint64_t drain_until_ms, resume_ms
+    cdef uint64_t spool_after
+
+    cdef Strand new_strand(self, int index)
+    cdef int turn_timeout(self) except -2
+    cdef int tick(self) except -1
+    cdef int place(self, Connection c) except -1
+    cdef int close_connection(self, Connection c) except -1
+    cdef int cut_all(self) except -1
+    cdef int start_pulse(self) except -1
+    cdef int64_t open_connections(self) noexcept
+    cdef bint batch_left(self) noexcept
+    cdef int expire(self, Queue* queue, int status, const char* why) except -1
+    cdef int expire_fresh(self) except -1
+    cdef bint has_input(self, Connection c) noexcept
+    cdef int count(self, Connection c) except -1
+    cdef int log_access(self, Connection c) except -1
+    cdef int tell(self, int status, const char* why, Connection c) except -1
+    cdef int notice(self, str key, str text) except -1
+    cdef int fault(self, object exc) except -1
+    # what the classes below add
+    cdef int begin_drain(self) except -1
+    cdef int continue_drain(self) except -1
+    cdef int resume_accepting(self) except -1
+    cdef int on_head(self, Connection c, Strand strand, const char* data) except -1
+    cdef int on_piece(self, Connection c, const char* data, size_t size) except -1
+    cdef int on_begin(self, Connection c, Strand strand) except -1
+    cdef int on_end(self, Connection c, Strand strand) except -1
+    cdef int on_broken(self, Connection c, Strand strand, int status, const char* why) except -1
+    cdef int on_flushed(self, Connection c) except -1
+    cdef int on_close(self, Connection c) except -1
+    cdef bint wants_body(self, Connection c)
+    cdef bint at_work(self)
+    cdef int on_logged(self) except -1
+    cdef object template_for(self, Listener listener)
+
+
+cdef uint64_t least(uint64_t a, uint64_t b) noexcept nogil

@@ -1,0 +1,58 @@
+"""What both engines are made of: their state and how they end."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from portway.config import Settings
+from portway.engine.access import _Target
+from portway.engine.counters import Board, Slot
+
+class _Report(Protocol):
+    """Hears what an engine has to say to the operator. Called in engine threads; must not block for long."""
+
+    def application_error(self, exc: BaseException, request: str, /) -> None:
+        """Hear what the application raised while it answered `request`, such as 'GET /path'."""
+
+    def notice(self, key: str, text: str, /) -> None:
+        """Hear of something that is worth one line for each `key`."""
+
+    def refused(self, status: int, why: str, client: str, /) -> None:
+        """Hear of a request that the engine answered itself; status 0 means that it closed without a word."""
+
+class Base:
+    """State, deadlines and words for the log. Not used itself: see `WSGIEngine` and `ASGIEngine`.
+
+    Args:
+        settings: Read once, here.
+        slot: This worker's line of the board; None for private counters.
+        board: For handing connections over, see `Acceptor.add_handover`.
+        report: Hears of errors and notices; None drops them.
+        access: Where the access log goes; None writes none.
+        events: Most connections that one batch of events serves.
+    """
+
+    on_wakeup: Callable[[int], object] | None
+    """Called in an engine thread with each byte that is written to `wakeup_fd`, zero excepted."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        slot: Slot | None = None,
+        board: Board | None = None,
+        report: _Report | None = None,
+        access: _Target | None = None,
+        events: int = 512,
+    ) -> None: ...
+    @property
+    def wakeup_fd(self) -> int:
+        """A non-blocking descriptor to write to; `signal.set_wakeup_fd` takes it. A zero only wakes."""
+
+    def drain(self, seconds: float, /) -> None:
+        """Stop accepting, answer what is under way, close what idles; cut the rest after `seconds`.
+
+        Returns at once; the engine ends by itself when it is done. Any thread may call it, also from a signal
+        handler. Calling it again does nothing.
+        """
+
+    def stop(self) -> None:
+        """Close everything now; the engine ends soon after. Any thread, also from a signal handler."""

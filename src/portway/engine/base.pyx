@@ -1,0 +1,391 @@
+# cython: language_level=3, binding=False, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""What an engine is made of before it accepts or reads: its state, its deadlines, and the end of a connection.
+
+A connection is in exactly one deadline queue, by what it waits for; that is also how all of them are found. Closed
+connections are buried between batches, because a batch of events holds borrowed references.
+"""
+
+import os
+
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.stdint cimport int64_t
+from libc.stdlib cimport free, malloc
+
+from portway.engine.access cimport AccessLog
+from portway.engine.body cimport BODY_DONE
+from portway.engine.connection cimport APPLICATION, BODY, CLOSED, HEAD
+from portway.engine.counters cimport add
+from portway.engine.cposix cimport (
+    MSG_DONTWAIT, MSG_PEEK, SHUT_RDWR, close, nanosleep, pthread_create, pthread_t, pw_now_ns, recv, shutdown, timespec,
+    write,
+)
+from portway.engine.deadlines cimport Link, link_move, link_remove, queue_expired, queue_first, queue_init
+from portway.engine.poller cimport KIND_WAKEUP
+
+cdef enum:
+    FRESH_MS = 5000             # how long an idle connection keeps its memo and buffers
+    LINGER_MS = 2000
+
+
+cdef uint64_t least(uint64_t a, uint64_t b) noexcept nogil:
+    return a if a < b else b
+
+
+cdef void* pulse(void* argument) noexcept nogil:
+    """Say once a second that this process runs. No GIL: an application that holds it is busy, not dead."""
+    cdef Counters* counters = <Counters*>argument
+    cdef timespec nap
+    nap.tv_sec = 1
+    nap.tv_nsec = 0
+    while True:
+        counters.beat_ns = pw_now_ns()
+        nanosleep(&nap, NULL)
+
+
+cdef class Strand:
+    def __cinit__(self):
+        self.input = <char*>malloc(INPUT_SIZE)
+        self.out.data = <char*>PyMem_Malloc(OUTPUT_SIZE)
+        self.out.capacity = OUTPUT_SIZE
+        if self.input == NULL or self.out.data == NULL:
+            raise MemoryError()
+
+    def __dealloc__(self):
+        free(self.input)
+        PyMem_Free(self.out.data)
+
+
+cdef class Memo:
+    """A header block that has passed every check, and what the driver made of it."""
+
+
+cdef class Base:
+    """State, deadlines and words for the log; `Acceptor` and `Engine` build on it."""
+
+    def __init__(self, settings, slot=None, board=None, report=None, access=None, int events=512):
+        limits, timeouts = settings.limits, settings.timeouts
+        self.settings = settings
+        self.report = report
+        self.access = AccessLog(access) if access is not None else None
+        self.slot = slot
+        self.board = board
+        self.counters = self.slot.counters if slot is not None else &self.own_counters
+        self.listeners = []
+        self.graveyard = []
+        self.again = []
+        self.memos = [None] * MEMOS
+        self.poller = Poller(events)
+        self.limit_body = limits.request_body
+        self.limit_connections = limits.connections
+        self.limit_concurrency = limits.concurrency
+        self.body_memory = limits.body_memory
+        self.response_spool = limits.response_spool
+        self.date = settings.http.date_header
+        self.server = settings.http.server_header
+        self.underscores = frozenset([name.lower().encode("latin-1") for name in settings.http.underscore_headers])
+        self.root_path = settings.app.root_path
+        self.keep_alive_ms = <uint64_t>(timeouts.keep_alive * 1000)
+        queue_init(&self.heads, <uint64_t>(timeouts.header * 1000))
+        queue_init(&self.bodies, <uint64_t>(timeouts.body * 1000))
+        queue_init(&self.fresh, least(FRESH_MS, self.keep_alive_ms + 1))
+        queue_init(&self.idle, self.keep_alive_ms + 1 - self.fresh.timeout_ms + 1)
+        queue_init(&self.writing, <uint64_t>(timeouts.write * 1000))
+        queue_init(&self.lingering, LINGER_MS)
+        queue_init(&self.active, 0)
+        self.now_ms = pw_now_ns() // 1000000
+        self.open_wakeup()
+
+    def open_wakeup(self):
+        cdef int reading, writing
+        reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
+        os.set_blocking(reading, False)
+        os.set_blocking(writing, False)
+        self.wake_write = writing
+        self.wakeup = Wakeup.__new__(Wakeup)
+        self.wakeup.fd = reading
+        self.wakeup.kind = KIND_WAKEUP
+        self.poller.wake_fd = writing
+        self.poller.watch(self.wakeup, False)
+
+    @property
+    def wakeup_fd(self):
+        """Each byte written here reaches `on_wakeup` as an int, in an engine thread; zero only wakes."""
+        return self.wake_write
+
+    def drain(self, double seconds):
+        """Stop accepting, answer what is under way, close; everything still open is cut after `seconds`.
+
+        Any thread may call it; `run` returns (or `wait_closed` ends) when it is done.
+        """
+        self.drain_wanted = max(seconds, 0.001)
+        write(self.wake_write, b"\0", 1)
+
+    def flush_access(self):
+        """Write what the access log still holds, before its file is changed."""
+        if self.access is not None:
+            self.access.flush()
+
+    def stop(self):
+        """Close everything now. Any thread may call it."""
+        self.stopped = True
+        write(self.wake_write, b"\0", 1)
+
+    cdef Strand new_strand(self, int index):
+        cdef Strand strand = Strand.__new__(Strand)
+        limits = self.settings.limits
+        strand.index = index
+        strand.parser = HeadParser(
+            limits.request_line, limits.request_field, limits.request_head, limits.request_fields
+        )
+        return strand
+
+    cdef int start_pulse(self) except -1:
+        cdef pthread_t thread = 0
+        self.counters.beat_ns = pw_now_ns()
+        if self.slot is not None:
+            Py_INCREF(self.slot)            # the thread lives as long as the process
+            pthread_create(&thread, NULL, pulse, self.counters)
+        return 0
+
+    cdef bint batch_left(self) noexcept:
+        return self.poller.next < self.poller.count
+
+    cdef int64_t open_connections(self) noexcept:
+        return (
+            self.heads.count + self.bodies.count + self.fresh.count + self.idle.count + self.writing.count
+            + self.lingering.count + self.active.count
+        )
+
+    cdef int turn_timeout(self) except -2:
+        """Milliseconds until something is due, -1 when nothing is."""
+        cdef Queue* queues[6]
+        cdef Link* first
+        cdef uint64_t due = 0, soonest = <uint64_t>-1
+        cdef int i
+        if self.again:
+            return 0
+        queues[:] = [&self.heads, &self.bodies, &self.fresh, &self.idle, &self.writing, &self.lingering]
+        for i in range(6):
+            first = queue_first(queues[i])
+            if first != NULL and queues[i].timeout_ms:
+                due = first.since_ms + queues[i].timeout_ms
+                soonest = least(soonest, due)
+        if self.draining:
+            soonest = least(soonest, self.now_ms + 100)
+        if self.paused:
+            soonest = least(soonest, self.resume_ms)
+        if soonest == <uint64_t>-1:
+            return -1
+        if soonest <= self.now_ms:
+            return 1
+        return <int>least(soonest - self.now_ms + 1, 60000)
+
+    cdef int tick(self) except -1:
+        """Between two batches: bury the closed, let deadlines fall. At most every 50 ms past the first line."""
+        if self.graveyard:
+            self.graveyard.clear()
+        self.now_ms = pw_now_ns() // 1000000
+        if self.drain_wanted and not self.draining:
+            self.begin_drain()
+        if self.now_ms < self.ticked_ms + 50:
+            return 0
+        self.ticked_ms = self.now_ms
+        self.counters.idle = self.idle.count
+        if self.access is not None:
+            self.access.flush()
+        if self.paused and self.now_ms >= self.resume_ms:
+            self.resume_accepting()
+        self.expire(&self.heads, 408, b"head not complete within header-timeout")
+        self.expire(&self.bodies, 408, b"body stalled for body-timeout")
+        self.expire_fresh()
+        self.expire(&self.idle, 0, NULL)
+        self.expire(&self.writing, 0, b"reader stalled for write-timeout")
+        self.expire(&self.lingering, 0, NULL)
+        if self.draining:
+            self.continue_drain()
+        return 0
+
+    cdef int expire(self, Queue* queue, int status, const char* why) except -1:
+        cdef Link* link
+        cdef Connection c
+        while True:
+            link = queue_expired(queue, self.now_ms)
+            if link == NULL:
+                return 0
+            c = <Connection>link.owner
+            link_move(link, &self.active, self.now_ms)
+            if c.busy:
+                # another thread has it: it is past the head, or writing to somebody who does not read
+                if queue == &self.writing:
+                    c.broken = 1
+                    shutdown(c.fd, SHUT_RDWR)
+                    self.tell(0, why, c)
+                continue
+            if queue == &self.idle and self.has_input(c):
+                continue
+            if status and (c.stash_size or c.state != HEAD):
+                self.on_broken(c, None, status, why)
+            else:
+                if why != NULL and c.state != HEAD:
+                    self.tell(0, why, c)
+                self.close_connection(c)
+
+    cdef int expire_fresh(self) except -1:
+        """Idle for a little: give up the memo and the buffers, keep the connection."""
+        cdef Link* link
+        cdef Connection c
+        while True:
+            link = queue_expired(&self.fresh, self.now_ms)
+            if link == NULL:
+                return 0
+            c = <Connection>link.owner
+            if c.busy:
+                link_move(link, &self.active, self.now_ms)
+                continue
+            link_move(link, &self.idle, self.now_ms)
+            c.memo = None
+            c.client = None
+            c.server = None
+            c.head = None
+            if c.stash_size == 0:
+                c.drop_stash()
+
+    cdef bint has_input(self, Connection c) noexcept:
+        """Whether bytes wait in the socket: a request that crossed with our wish to close."""
+        cdef char byte = 0
+        return c.readable or recv(c.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0
+
+    cdef int cut_all(self) except -1:
+        """Close every connection that no thread has."""
+        cdef Queue* queues[7]
+        cdef Link* link
+        cdef Link* after
+        cdef int i
+        queues[:] = [&self.heads, &self.bodies, &self.fresh, &self.idle, &self.writing, &self.lingering, &self.active]
+        for i in range(7):
+            link = queue_first(queues[i])
+            while link != NULL and link != &queues[i].ends:
+                after = link.after
+                if not (<Connection>link.owner).busy:
+                    self.close_connection(<Connection>link.owner)
+                link = after
+        return 0
+
+    cdef int close_connection(self, Connection c) except -1:
+        if c.state == CLOSED:
+            return 0
+        if c.state == BODY or c.state == APPLICATION:
+            self.on_close(c)
+            self.count(c)
+        c.state = CLOSED
+        link_remove(&c.link)
+        self.poller.unwatch(c)
+        close(c.fd)
+        c.fd = -1
+        c.exchange = None
+        c.memo = None
+        c.drop_parked()
+        c.drop_stash()
+        add(&self.counters.connections, -1)
+        self.graveyard.append(c)
+        Py_DECREF(c)
+        return 0
+
+    cdef int place(self, Connection c) except -1:
+        """Put the connection into the queue of what it waits for."""
+        if c.state == CLOSED:
+            return 0
+        if c.parked is not None:
+            link_move(&c.link, &self.writing, self.now_ms)
+        elif c.state == BODY or (c.state == APPLICATION and c.body.kind != BODY_DONE and self.wants_body(c)):
+            link_move(&c.link, &self.bodies, self.now_ms)
+        elif c.state == APPLICATION:
+            link_move(&c.link, &self.active, self.now_ms)
+        return 0
+
+    cdef int count(self, Connection c) except -1:
+        """One response is over: counters and access log."""
+        self.counters.in_flight -= 1
+        self.counters.bytes_out += c.sent
+        self.counters.statuses[c.status // 100 if 100 <= c.status <= 599 else 0] += 1
+        if self.access is not None:
+            self.log_access(c)
+        return 0
+
+    cdef int log_access(self, Connection c) except -1:
+        head, c.head = c.head, None
+        self.access.record(
+            head, c.peer(), c.status, c.sent - c.head_sent, pw_now_ns() - c.began_ns if head is not None else 0
+        )
+        return self.on_logged()
+
+    cdef int tell(self, int status, const char* why, Connection c) except -1:
+        if self.report is not None and why != NULL:
+            peer = c.peer()
+            self.report.refused(status, why.decode(), peer[0] if peer else "unix")
+        return 0
+
+    cdef int notice(self, str key, str text) except -1:
+        if self.report is not None:
+            self.report.notice(key, text)
+        return 0
+
+    cdef int fault(self, object exc) except -1:
+        """Something went wrong that is not the application's doing; the connection dies, the worker does not."""
+        if self.report is not None:
+            self.report.application_error(exc, "engine")
+        return 0
+
+    # -- what the classes below add --------------------------------------------------------------------------------
+
+    cdef int begin_drain(self) except -1:
+        return 0
+
+    cdef int continue_drain(self) except -1:
+        return 0
+
+    cdef int resume_accepting(self) except -1:
+        return 0
+
+    cdef int on_head(self, Connection c, Strand strand, const char* data) except -1:
+        """A head is parsed; `data` holds its bytes until this returns."""
+        return 0
+
+    cdef int on_piece(self, Connection c, const char* data, size_t size) except -1:
+        """Some of the body; copy it."""
+        return 0
+
+    cdef int on_begin(self, Connection c, Strand strand) except -1:
+        """What came with the head has been given out."""
+        return 0
+
+    cdef int on_end(self, Connection c, Strand strand) except -1:
+        """The body is complete."""
+        return 0
+
+    cdef int on_broken(self, Connection c, Strand strand, int status, const char* why) except -1:
+        """The request cannot be completed: the peer ended, stalled or broke the framing."""
+        return 0
+
+    cdef int on_flushed(self, Connection c) except -1:
+        """Parked output is gone."""
+        return 0
+
+    cdef int on_close(self, Connection c) except -1:
+        """The connection ends with a request under way."""
+        return 0
+
+    cdef bint wants_body(self, Connection c):
+        return True
+
+    cdef object template_for(self, Listener listener):
+        return None
+
+    cdef bint at_work(self):
+        """Whether the application still runs for a request whose connection may be gone."""
+        return False
+
+    cdef int on_logged(self) except -1:
+        """A record waits in the access log."""
+        return 0

@@ -1,0 +1,126 @@
+"""A worker that serves an ASGI application: its event loop, its lifespan, and what signals do to them."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+from portway.apps import Application, Lifespan
+from portway.engine.asgi import ASGIEngine
+from portway.engine.counters import DRAINING, READY
+from portway.errors import ShutdownFailed, StartupFailed
+from portway.server.assignment import Assignment
+from portway.server.connecting import connect
+from portway.server.logs import describe_exception
+from portway.server.messages import Ready
+from portway.server.orphan import Lifeline
+from portway.server.reporter import Reporter
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+def loop_factory(name: str) -> LoopFactory | None:
+    """Return what makes the event loop; None means asyncio's own choice.
+
+    Raises:
+        StartupFailed: uvloop was asked for and is not installed.
+    """
+    if name != "uvloop":
+        return None
+    try:
+        import uvloop
+    except ImportError as error:
+        raise StartupFailed(
+            "the event loop uvloop cannot be imported",
+            "pip install 'portway[uvloop]', or use --loop asyncio.",
+        ) from error
+    return uvloop.new_event_loop
+
+
+class ASGIWorker:
+    """One worker process. Everything happens in the thread of its event loop.
+
+    Args:
+        assignment: The worker's work.
+        application: What was loaded, an ASGI 3 callable in it.
+    """
+
+    def __init__(self, assignment: Assignment, application: Application) -> None:
+        shared = assignment.shared
+        self._assignment = assignment
+        self._application = application
+        self._settings = shared.settings
+        self._log = shared.log
+        self._grace_s = shared.settings.timeouts.graceful
+        self._lifeline = Lifeline(assignment.channel, shared.log, self._grace_s)
+        self._slot = shared.slots[assignment.slot]
+
+    def run(self) -> int:
+        """Serve until drained or stopped; return the exit code.
+
+        Raises:
+            StartupFailed: The application's lifespan refuses to start, or the event loop is not installed.
+        """
+        with asyncio.Runner(loop_factory=loop_factory(self._settings.process.loop)) as runner:
+            runner.run(self._serve())
+        return 0
+
+    async def _serve(self) -> None:
+        lifespan = Lifespan(self._application.app, self._settings.process.lifespan)
+        await lifespan.startup()
+        if lifespan.error is not None:
+            self._log.entry("debug", "the application has no lifespan", describe_exception(lifespan.error))
+        self._start(lifespan.state if lifespan.supported else None)
+        await self._engine.wait_closed()
+        try:
+            await lifespan.shutdown()
+        except ShutdownFailed as error:
+            self._log.entry("error", str(error), error.details)
+
+    def _start(self, state: MutableMapping[str, Any] | None) -> None:
+        loop = asyncio.get_running_loop()
+        shared = self._assignment.shared
+        self._engine = ASGIEngine(
+            self._application.app,
+            shared.settings,
+            loop=loop,
+            slot=self._slot,
+            board=shared.slots.board,
+            report=Reporter(shared.log),
+            access=shared.access,
+            state=state,
+        )
+        connect(self._engine, self._assignment)
+        self._listen_to_signals(loop)
+        self._engine.start()
+        self._slot.state = READY
+        kind = type(loop).__module__.partition(".")[0]
+        self._assignment.channel.send(Ready(self._application.label, f"on {kind}"))
+
+    def _listen_to_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.add_signal_handler(signal.SIGTERM, self._drain)
+        loop.add_signal_handler(signal.SIGINT, self._stop)
+        loop.add_signal_handler(signal.SIGQUIT, self._stop)
+        loop.add_signal_handler(signal.SIGUSR1, self._reopen_logs)
+        # The loop watches the lifeline itself now. In this order, the death of the arbiter cannot be missed.
+        loop.add_reader(self._assignment.channel.fileno(), self._look_at_lifeline)
+        self._assignment.channel.signal_on_input(False)
+
+    def _look_at_lifeline(self) -> None:
+        if self._lifeline.is_cut():
+            asyncio.get_running_loop().remove_reader(self._assignment.channel.fileno())
+            self._drain()
+
+    def _reopen_logs(self) -> None:
+        self._engine.flush_access()
+        self._assignment.shared.reopen_logs()
+
+    def _drain(self) -> None:
+        self._slot.state = DRAINING
+        self._engine.drain(self._grace_s)
+
+    def _stop(self) -> None:
+        self._slot.state = DRAINING
+        self._engine.stop()

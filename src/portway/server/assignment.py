@@ -1,0 +1,69 @@
+"""What a forked child is handed by the arbiter, and the way out of the arbiter's loop into the worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from portway.config import Settings
+from portway.server.listeners import Listener
+from portway.server.logs import AccessLog, ErrorLog
+from portway.server.messages import Channel
+from portway.server.privileges import Identity
+from portway.server.slots import Slots
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the arbiter opened before the first fork, the same in every process.
+
+    Attributes:
+        settings: The whole configuration.
+        log: The error log.
+        access: The access log, or None when it is off.
+        identity: Whom workers run as, or None to stay as they are.
+        listeners: Sockets that every worker accepts from.
+        slots: Shared counters and hand-over queues.
+    """
+
+    settings: Settings
+    log: ErrorLog
+    access: AccessLog | None
+    identity: Identity | None
+    listeners: list[Listener]
+    slots: Slots
+
+    def reopen_logs(self) -> None:
+        """Open the log files again after a rotation; one that cannot be opened stays as it is."""
+        for log in (self.log, self.access):
+            problem = log.reopen() if log else None
+            if problem:
+                self.log.entry("error", problem)
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One worker's work.
+
+    Attributes:
+        shared: What all workers have in common.
+        slot: The index of its slot.
+        generation: The number of its generation; counts from 1.
+        channel: Its end of the socket pair with the arbiter.
+    """
+
+    shared: Shared
+    slot: int
+    generation: int
+    channel: Channel
+
+
+class BecomeWorker(BaseException):
+    """Raised in a forked child, so that it leaves the arbiter's frames before it does anything else.
+
+    Everything that only the arbiter may have is closed by then. Not an `Exception`: nothing on the
+    way may take it for one.
+    """
+
+    def __init__(self, assignment: Assignment) -> None:
+        super().__init__(assignment)
+        self.assignment = assignment

@@ -1,0 +1,107 @@
+"""What a worker and its arbiter say to each other, and the socket they say it on.
+
+Each worker has one stream socket pair with the arbiter. A message is one line of JSON. The same
+socket is the worker's lifeline: end of file on it means that the arbiter is gone. That holds only
+while no other process has the arbiter's end, so every worker closes the ends it inherits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+
+import msgspec
+
+MAX_DETAILS = 64 * 1024
+"""Characters of a traceback that travel in one message; the end of it is the part that is kept."""
+
+
+class Ready(msgspec.Struct, tag="ready", frozen=True):
+    """The worker answers requests.
+
+    Attributes:
+        interface: What the application speaks, as the start line shows it: "WSGI", "ASGI".
+        workings: What runs it: "4 threads", "asyncio".
+    """
+
+    interface: str
+    workings: str
+
+
+class Failed(msgspec.Struct, tag="failed", frozen=True):
+    """The worker cannot start. `text`, `hint` and `details` are those of a `PortwayError`."""
+
+    text: str
+    hint: str | None = None
+    details: str = ""
+
+
+Message = Ready | Failed
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
+
+
+class Channel:
+    """One end of the socket pair between the arbiter and a worker. Owned by one process.
+
+    Attributes:
+        closed_by_peer: The other process is gone; set by `receive`.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._buffer = b""
+        self.closed_by_peer = False
+
+    @classmethod
+    def pair(cls) -> tuple[Channel, Channel]:
+        """Return the arbiter's end and the worker's end."""
+        arbiter, worker = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        arbiter.setblocking(False)
+        return cls(arbiter), cls(worker)
+
+    def fileno(self) -> int:
+        """Return the descriptor, for a selector."""
+        return self._sock.fileno()
+
+    def send(self, message: Message) -> None:
+        """Send a message, or lose it when the other process is gone."""
+        with contextlib.suppress(OSError):
+            self._sock.sendall(_encoder.encode(message) + b"\n")
+
+    def receive(self) -> list[Message]:
+        """Return the messages that have arrived, without waiting. Lines that are no message are skipped."""
+        while True:
+            try:
+                piece = self._sock.recv(65536, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                break
+            except OSError:
+                piece = b""
+            if not piece:
+                self.closed_by_peer = True
+                break
+            self._buffer += piece
+        *lines, self._buffer = self._buffer.split(b"\n")
+        messages = []
+        for line in lines:
+            with contextlib.suppress(msgspec.DecodeError):  # the application may write to any descriptor
+                messages.append(_decoder.decode(line))
+        return messages
+
+    def signal_on_input(self, enabled: bool) -> None:
+        """Have the kernel send SIGIO to this process when there is something to receive, or end of file.
+
+        It needs no thread and no poller, and while SIGIO has its default action it ends a worker whose
+        arbiter dies before the worker is ready to notice.
+        """
+        fcntl.fcntl(self._sock, fcntl.F_SETOWN, os.getpid())
+        flags = fcntl.fcntl(self._sock, fcntl.F_GETFL) & ~os.O_ASYNC
+        fcntl.fcntl(self._sock, fcntl.F_SETFL, flags | (os.O_ASYNC if enabled else 0))
+
+    def close(self) -> None:
+        """Close this end. Idempotent."""
+        self._sock.close()

@@ -1,0 +1,138 @@
+"""The places that workers take: a line of the shared board and a hand-over queue each.
+
+A worker hands a connection it accepted to a less loaded one by sending the descriptor to that one's
+queue. All queues are made before the first fork, and the arbiter keeps both ends of each: what was
+queued for a worker that died stays in the kernel, and the arbiter passes it on to a living one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+
+from portway.engine.counters import DEAD, DRAINING, FREE, READY, STARTING, Board, Slot
+from portway.errors import StartupFailed
+
+# macOS has no SEQPACKET between local sockets; its datagrams keep their order and are never lost either.
+_KIND = socket.SOCK_SEQPACKET if sys.platform != "darwin" else socket.SOCK_DGRAM
+_MAX_MESSAGE = 64 * 1024
+_MAX_DESCRIPTORS = 16
+
+
+def slots_for(workers: int) -> int:
+    """Return how many slots to make for a number of workers.
+
+    A reload needs twice the workers; the rest is room for TTIN, and for a second reload while
+    workers of the first are still draining. Each slot costs two descriptors in every process.
+    """
+    return max(16, min(4 * workers, 2 * workers + 64))
+
+
+class Slots:
+    """All slots. Made by the arbiter, inherited by its workers.
+
+    The arbiter alone takes and releases; a worker calls `keep_only` once and then uses its own slot.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.board = Board(count)
+        self._queues: list[tuple[socket.socket, socket.socket]] = []
+        try:
+            for _ in range(count):
+                self._queues.append(_queue())
+        except OSError as error:
+            self.close()
+            raise StartupFailed(
+                f"cannot make {count} hand-over queues: {error.strerror}",
+                "raise the limit of open files (ulimit -n).",
+            ) from error
+
+    def __getitem__(self, index: int) -> Slot:
+        return self.board.slot(index)
+
+    def free(self) -> int:
+        """Return how many slots nobody holds."""
+        return sum(self[index].state == FREE for index in range(self.count))
+
+    def take(self) -> int | None:
+        """Return the lowest free slot, zeroed and now STARTING, or None when all are held."""
+        for index in range(self.count):
+            if self[index].state == FREE:
+                self.prepare(index)
+                return index
+        return None
+
+    def prepare(self, index: int) -> None:
+        """Zero a slot for its next worker."""
+        self[index].reset()
+        self[index].state = STARTING
+
+    def assign(self, index: int, pid: int, generation: int) -> None:
+        """Write down who works in a slot."""
+        self[index].pid = pid
+        self[index].generation = generation
+
+    def drain(self, index: int) -> None:
+        """Mark a slot whose worker is to stop, so that nobody hands it anything more."""
+        self[index].state = DRAINING
+
+    def bury(self, index: int) -> None:
+        """Mark a slot whose worker is gone, so that nobody hands it anything more."""
+        self[index].state = DEAD
+
+    def release(self, index: int) -> None:
+        """Give a slot back."""
+        self[index].reset()
+        self[index].state = FREE
+
+    def queue(self, index: int) -> socket.socket:
+        """Return the end that a slot's connections arrive at."""
+        return self._queues[index][0]
+
+    def others(self, index: int) -> dict[int, socket.socket]:
+        """Return the sending ends of every slot's queue but one."""
+        return {other: pair[1] for other, pair in enumerate(self._queues) if other != index}
+
+    def pass_on(self, index: int) -> bool:
+        """Send one connection queued for a slot to the ready slot with the fewest connections.
+
+        Returns:
+            Whether anybody is ready. If not, the queue keeps what it has.
+        """
+        ready = [self[other] for other in range(self.count) if other != index and self[other].state == READY]
+        if not ready:
+            return False
+        target = min(ready, key=lambda slot: slot.connections + slot.in_flight)
+        with contextlib.suppress(BlockingIOError):
+            payload, descriptors, _, _ = socket.recv_fds(
+                self.queue(index), _MAX_MESSAGE, _MAX_DESCRIPTORS, getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+            )
+            try:
+                with contextlib.suppress(OSError):  # its queue is full: this one connection is dropped
+                    socket.send_fds(self._queues[target.index][1], [payload], descriptors)
+            finally:
+                for descriptor in descriptors:
+                    os.close(descriptor)
+        return True
+
+    def keep_only(self, index: int) -> None:
+        """Close the receiving ends of all queues but one, in a worker."""
+        for other, (receiving, _) in enumerate(self._queues):
+            if other != index:
+                receiving.close()
+
+    def close(self) -> None:
+        """Close every queue. Idempotent."""
+        for receiving, sending in self._queues:
+            receiving.close()
+            sending.close()
+
+
+def _queue() -> tuple[socket.socket, socket.socket]:
+    receiving, sending = socket.socketpair(socket.AF_UNIX, _KIND)
+    receiving.setblocking(False)
+    sending.setblocking(False)
+    return receiving, sending

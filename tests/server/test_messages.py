@@ -1,0 +1,85 @@
+"""The socket pair between an arbiter and a worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+from portway.server.messages import MAX_DETAILS, Channel, Failed, Message, Ready
+
+
+def test_messages_arrive_whole_and_in_order() -> None:
+    arbiter, worker = Channel.pair()
+    said: list[Message] = [
+        Ready("WSGI", "of 4 threads"),
+        Failed("no\nsuch", "hint", "line 1\nline 2"),
+        Failed("x"),
+    ]
+    for message in said:
+        worker.send(message)
+    assert arbiter.receive() == said
+    assert arbiter.receive() == []
+    assert not arbiter.closed_by_peer
+    arbiter.close()
+    worker.close()
+
+
+def test_a_message_in_two_pieces_waits_for_its_end() -> None:
+    arbiter, worker = Channel.pair()
+    line = b'{"type":"ready","interface":"WSGI","workings":""}\n'
+    os.write(worker.fileno(), line[:20])
+    assert arbiter.receive() == []
+    os.write(worker.fileno(), line[20:])
+    assert arbiter.receive() == [Ready("WSGI", "")]
+    arbiter.close()
+    worker.close()
+
+
+def test_lines_that_are_no_message_are_skipped() -> None:
+    arbiter, worker = Channel.pair()
+    os.write(worker.fileno(), b"hello\n\xff\xfe\n{}\n")
+    worker.send(Failed("x"))
+    assert arbiter.receive() == [Failed("x")]
+    arbiter.close()
+    worker.close()
+
+
+def test_the_longest_failure_fits_without_a_reader() -> None:
+    arbiter, worker = Channel.pair()
+    failure = Failed("x", None, "€" * MAX_DETAILS)
+    sender = threading.Thread(target=worker.send, args=(failure,), daemon=True)
+    sender.start()
+    messages: list[object] = []
+    while not messages:
+        messages += arbiter.receive()
+    sender.join(10)
+    assert messages == [failure]
+    arbiter.close()
+    worker.close()
+
+
+def test_the_end_of_the_peer_is_seen_and_sending_to_it_is_harmless() -> None:
+    arbiter, worker = Channel.pair()
+    worker.send(Failed("last words"))
+    worker.close()
+    assert arbiter.receive() == [Failed("last words")]
+    assert arbiter.closed_by_peer
+    arbiter.send(Ready("", ""))
+    arbiter.close()
+
+
+def test_the_kernel_signals_the_end_of_the_peer() -> None:
+    arbiter, worker = Channel.pair()
+    # Blocked and waited for, so that the test process needs no handler.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGIO})
+    try:
+        worker.signal_on_input(True)
+        arbiter.close()
+        received = signal.sigtimedwait({signal.SIGIO}, 10)
+        assert received is not None
+        worker.receive()
+        assert worker.closed_by_peer
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGIO})
+        worker.close()

@@ -1,0 +1,134 @@
+"""SIGHUP under continuous load: every answer is counted, and none may be missing."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.support.client import Client, get
+from tests.support.load import Load
+from tests.support.processes import Portway, wait_for_end
+
+KINDS = ("versioned.py:wsgi", "versioned.py:asgi")
+
+
+class Deployment:
+    """The file that says what the application is like when it is imported next."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / "version"
+        self.env = {"VERSION_FILE": str(self._path)}
+        self.set("1")
+
+    def set(self, version: str) -> None:
+        """Deploy."""
+        self._path.write_text(version)
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Deployment:
+    """Version 1 of the application."""
+    return Deployment(tmp_path)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_reloads_under_load_lose_nothing(kind: str, deployment: Deployment) -> None:
+    with Portway(kind, "--workers", "2", env=deployment.env) as server:
+        server.ready()
+        with Load(server.address, keep_alive=4, fresh=2) as load:
+            for version in ("2", "3", "4"):
+                old = server.workers()
+                deployment.set(version)
+                server.send(signal.SIGHUP)
+                server.ready(int(version))
+                load.wait_for_body(version, 50)
+                for worker in old:
+                    wait_for_end(worker)
+                load.wait_for(100)
+        assert load.failures == []
+        assert len(server.workers()) == 2
+        assert get(server.address).body == b"4"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_old_generation_serves_until_the_new_one_is_ready(kind: str, deployment: Deployment) -> None:
+    with Portway(kind, "--workers", "2", env=deployment.env) as server:
+        old = set(server.ready().workers())
+        with Client(server.address) as client:
+            assert client.get().body == b"1"
+            deployment.set("2")
+            server.send(signal.SIGHUP)
+            server.ready(2)
+        for worker in old:
+            wait_for_end(worker)
+        assert not old & set(server.workers())
+        assert get(server.address).body == b"2"
+        assert [line for line in server.lines if " warning: " in line or " error: " in line] == []
+
+
+@pytest.mark.parametrize("version", ["raise", "exit", "die", "lifespan"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_generation_that_cannot_start_leaves_the_old_one_serving(
+    kind: str, version: str, deployment: Deployment
+) -> None:
+    if kind.endswith(":wsgi") and version == "lifespan":
+        version = "raise"
+    with Portway(kind, "--workers", "2", env=deployment.env) as server:
+        old = server.ready().workers()
+        with Load(server.address, keep_alive=2, fresh=1) as load:
+            load.wait_for(20)
+            deployment.set(version)
+            server.send(signal.SIGHUP)
+            server.wait_for("error: generation 2 cannot start; generation 1 keeps serving: ")
+            load.wait_for(50)
+            assert server.workers() == old or set(old) <= set(server.workers())
+            deployment.set("3")
+            server.send(signal.SIGHUP)
+            server.ready(2)
+            load.wait_for_body("3", 20)
+        assert load.failures == []
+        assert set(load.bodies) == {"1", "3"}
+
+
+def test_reloads_in_quick_succession_all_come_to_an_end(deployment: Deployment) -> None:
+    with Portway("versioned.py:wsgi", "--workers", "2", env=deployment.env) as server:
+        server.ready()
+        with Load(server.address, keep_alive=2, fresh=1) as load:
+            for _ in range(10):
+                server.send(signal.SIGHUP)
+                load.wait_for(5)
+            deployment.set("2")
+            server.send(signal.SIGHUP)
+            load.wait_for_body("2", 50)
+            load.wait_for(50)
+        assert load.failures == []
+        assert server.stop() == 0
+
+
+def test_a_response_that_takes_long_survives_a_reload() -> None:
+    with Portway("wsgi.py") as server:
+        (old,) = server.ready().workers()
+        with Client(server.address) as client:
+            client.request("/slow?1")
+            get(server.address)
+            server.send(signal.SIGHUP)
+            server.ready(2)
+            answer = client.answer()
+            assert answer.status == 200
+            assert answer.body == str(old).encode()
+        wait_for_end(old)
+
+
+def test_a_reload_while_stopping_is_ignored() -> None:
+    with Portway("wsgi.py") as server:
+        server.ready()
+        with Client(server.address) as client:
+            client.request("/slow?0.5")
+            get(server.address)
+            server.send(signal.SIGTERM)
+            server.send(signal.SIGHUP)
+            assert client.answer().status == 200
+        assert server.exit_code() == 0
+        assert "reload" not in server.log

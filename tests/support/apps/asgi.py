@@ -1,0 +1,58 @@
+"""An ASGI application with one misbehaviour for each path, and a lifespan."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+async def app(scope: Message, receive: Receive, send: Send) -> None:
+    """Do what the path says."""
+    if scope["type"] == "lifespan":
+        await lifespan(scope, receive, send)
+        return
+    query = scope["query_string"].decode()
+    match scope["path"]:
+        case "/slow":
+            await asyncio.sleep(float(query))
+        case "/block":
+            import time
+
+            time.sleep(float(query))  # noqa: ASYNC251, TID251
+        case "/stream":
+            await stream(send)
+            return
+        case "/die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "/raise":
+            raise ValueError("raised on purpose")
+    body = scope["state"]["greeting"] if scope["path"] == "/state" else str(os.getpid()).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def lifespan(scope: Message, receive: Receive, send: Send) -> None:
+    """Answer both questions, and tell standard error so."""
+    await receive()
+    scope["state"]["greeting"] = b"hello from the lifespan"
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    sys.stderr.write(f"lifespan of {os.getpid()} is over\n")
+    sys.stderr.flush()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+async def stream(send: Send) -> None:
+    """Send for ever, a piece every tenth of a second."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    while True:
+        await send({"type": "http.response.body", "body": b"piece\n", "more_body": True})
+        await asyncio.sleep(0.1)

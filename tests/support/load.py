@@ -1,0 +1,112 @@
+"""Continuous requests from several threads, every one of them counted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from tests.support.client import Address, Answer, Client, ConnectionLost
+from tests.support.processes import DEADLINE_S
+
+
+class Load:
+    """Clients that ask, read the answer and ask again, until the block is left.
+
+    A request counts as answered only when its whole answer arrived with status 200. Everything else is
+    a failure and kept: a refused connection, a cut answer, an end of file where an answer was due. A
+    keep-alive client opens a new connection only after a response that announced the close.
+
+    Args:
+        address: The server.
+        keep_alive: How many clients keep their connection.
+        fresh: How many open a new one for each request.
+        path: What they ask for.
+    """
+
+    def __init__(self, address: Address, *, keep_alive: int = 0, fresh: int = 0, path: str = "/pid") -> None:
+        self._address = address
+        self._path = path
+        self._over = threading.Event()
+        self._changed = threading.Condition()
+        self.failures: list[str] = []
+        self.bodies: Counter[str] = Counter()
+        self._threads = [threading.Thread(target=self._keep_asking, daemon=True) for _ in range(keep_alive)]
+        self._threads += [threading.Thread(target=self._ask_afresh, daemon=True) for _ in range(fresh)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join(DEADLINE_S)
+
+    @property
+    def answered(self) -> int:
+        """How many requests have been answered."""
+        return self.bodies.total()
+
+    def wait_for(self, more: int, timeout_s: float = DEADLINE_S) -> None:
+        """Wait until that many more requests have been answered."""
+        goal = self.answered + more
+        self.wait_until(lambda: self.answered >= goal, f"{more} more answers", timeout_s)
+
+    def wait_for_body(self, body: str, times: int = 1, timeout_s: float = DEADLINE_S) -> None:
+        """Wait until an answer with that body has come so often."""
+        self.wait_until(lambda: self.bodies[body] >= times, f"{times} answers {body!r}", timeout_s)
+
+    def wait_until(self, condition: Callable[[], object], what: str, timeout_s: float = DEADLINE_S) -> None:
+        """Wait until a condition holds; it is asked after every answer and every failure."""
+        deadline = time.monotonic() + timeout_s
+        with self._changed:
+            while not condition():
+                left = deadline - time.monotonic()
+                assert left > 0, f"no {what}: {self.bodies}, {self.failures[:5]}"
+                self._changed.wait(left)
+
+    def _keep_asking(self) -> None:
+        client: Client | None = None
+        while not self._over.is_set():
+            try:
+                client = client or Client(self._address)
+                answer = client.get(self._path)
+            except (ConnectionLost, OSError) as error:
+                self._failed(error)
+                keep = False
+            else:
+                self._count(answer)
+                keep = not answer.closes
+            if client and not keep:
+                client.close()
+                client = None
+        if client:
+            client.close()
+
+    def _ask_afresh(self) -> None:
+        while not self._over.is_set():
+            try:
+                with Client(self._address) as client:
+                    self._count(client.get(self._path))
+            except (ConnectionLost, OSError) as error:
+                self._failed(error)
+
+    def _count(self, answer: Answer) -> None:
+        with self._changed:
+            if answer.status == 200:
+                self.bodies[answer.body.decode()] += 1
+            else:
+                self.failures.append(f"status {answer.status}")
+            self._changed.notify_all()
+
+    def _failed(self, error: Exception) -> None:
+        with self._changed:
+            self.failures.append(f"{type(error).__name__}: {error}")
+            self._changed.notify_all()

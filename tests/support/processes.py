@@ -1,0 +1,169 @@
+"""Real `portway serve` processes for tests: started, waited for by what they print, always ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+APPS = Path(__file__).parent / "apps"
+COMMAND = (sys.executable, "-m", "portway")
+DEADLINE_S = 20.0
+"""Longest wait for anything a server should do at once; generous, for a loaded machine."""
+
+
+class Portway:
+    """A server process with its log. A context manager: leaving it kills whatever is left.
+
+    Args:
+        app: A file under `tests/support/apps`, or any other name of an application.
+        args: Further arguments of `portway serve`. Without a `--bind` it listens on a free port.
+        env: Environment variables to add.
+        cwd: Working directory.
+        pass_fds: Descriptors that the process inherits.
+    """
+
+    def __init__(
+        self,
+        app: str,
+        *args: str,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        pass_fds: tuple[int, ...] = (),
+    ) -> None:
+        target = str(APPS / app) if (APPS / app.partition(":")[0]).is_file() else app
+        bind = () if any(arg in ("--bind", "-b") for arg in args) else ("--bind", "127.0.0.1:0")
+        self.lines: list[str] = []
+        self._changed = threading.Condition()
+        self._ended = False
+        self.process = subprocess.Popen(
+            [*COMMAND, "serve", target, *bind, *args],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+            cwd=cwd,
+            pass_fds=pass_fds,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr
+        for line in self.process.stderr:
+            with self._changed:
+                self.lines.append(line.rstrip("\n"))
+                self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # workers too: they are in its session
+        self.process.wait()
+        self._reader.join(DEADLINE_S)
+        if self.process.stderr:
+            self.process.stderr.close()
+        if kind is not None:
+            sys.stderr.write("".join(f"portway| {line}\n" for line in self.lines))
+
+    @property
+    def pid(self) -> int:
+        """The arbiter's process id."""
+        return self.process.pid
+
+    @property
+    def log(self) -> str:
+        """Everything printed so far."""
+        return "\n".join(self.lines)
+
+    def wait_for(self, pattern: str, *, count: int = 1, timeout_s: float = DEADLINE_S) -> re.Match[str]:
+        """Wait until that many lines match; return the match of the last of them."""
+        expression = re.compile(pattern)
+        deadline = time.monotonic() + timeout_s
+        with self._changed:
+            while True:
+                matches = [match for line in self.lines if (match := expression.search(line))]
+                if len(matches) >= count:
+                    return matches[count - 1]
+                left = deadline - time.monotonic()
+                if self._ended or left <= 0:
+                    raise AssertionError(f"{len(matches)} of {count} lines match {pattern!r} in:\n{self.log}")
+                self._changed.wait(left)
+
+    def ready(self, count: int = 1) -> Self:
+        """Wait for the line that says it serves (a reload prints one more)."""
+        self.wait_for(r"info: serving ", count=count)
+        return self
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of the first TCP listener."""
+        match = self.wait_for(r"listening on .*http://(\[[^\]]*\]|[^:]+):(\d+)")
+        return match[1].strip("[]"), int(match[2])
+
+    def send(self, number: int) -> None:
+        """Send a signal to the arbiter."""
+        os.kill(self.pid, number)
+
+    def exit_code(self, timeout_s: float = DEADLINE_S) -> int:
+        """Wait for the arbiter's end."""
+        return self.process.wait(timeout_s)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal that ends it, and wait for that."""
+        self.send(number)
+        return self.exit_code()
+
+    def workers(self) -> list[int]:
+        """Return the process ids of the living workers."""
+        return children(self.pid)
+
+
+def children(pid: int) -> list[int]:
+    """Return a process's living children, sorted."""
+    try:
+        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except FileNotFoundError:
+        return []
+    return sorted(int(child) for child in listed.split() if is_alive(int(child)))
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_for_end(pid: int, timeout_s: float = DEADLINE_S) -> None:
+    """Wait until a process that is nobody's child here has ended."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        assert poll.poll(timeout_s * 1000), f"process {pid} still runs after {timeout_s} s"
+    finally:
+        os.close(descriptor)
