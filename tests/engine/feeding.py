@@ -1,4 +1,4 @@
-"""Bytes as they may arrive: in one piece, one at a time, cut anywhere. What is made of them must not differ."""
+"""Bytes as they may arrive: whole, one at a time, cut anywhere. What is made of them must not differ."""
 
 from __future__ import annotations
 

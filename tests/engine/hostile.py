@@ -1,6 +1,6 @@
 """Requests that no server should accept, each with the status that Portway answers before it closes.
 
-Every name begins with the rule that it breaks; docs/threat-model.md says what breaking it has led to elsewhere.
+Every name begins with the rule that it breaks; docs/threat-model.md says what that has led to elsewhere.
 Used against the parser alone (test_head_refused.py, test_body_refused.py) and against servers
 (test_refusals.py). A head's entry is complete: whoever took it for two requests would see a second one in it.
 """
@@ -94,7 +94,7 @@ def _line_ends() -> Iterator[Attack]:
         ("CR CR LF", b"GET / HTTP/1.1\r\nHost: portway.test\r\r\n\r\n"),
         ("folded line", _get(b"X: a", b" b")),
         ("folded line with a tab", _get(b"X: a", b"\tb")),
-        ("folded Transfer-Encoding", _post(b"Transfer-Encoding:", b" chunked", body=b"0\r\n\r\n")),
+        ("folded value of Transfer-Encoding", _post(b"X: a", b" chunked", body=SMUGGLED)),
         ("folded first field", b"GET / HTTP/1.1\r\n Host: portway.test\r\n\r\n"),
     ]:
         yield Attack(f"line ends: {name}", data)
@@ -174,7 +174,7 @@ def _content_length() -> Iterator[Attack]:
         ("list", b"5, 5"),
         ("list of two", b"5, 6"),
         ("letters behind", b"5a"),
-        ("other digits", "５".encode()),
+        ("other digits", "\uff15".encode()),
         ("superscript", "²".encode("latin-1")),
         ("vertical tab", b"\x0b5"),
         ("19 digits", b"1000000000000000000"),

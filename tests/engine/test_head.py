@@ -1,4 +1,4 @@
-"""The request head: what RFC 9112 and RFC 9110 allow, read as they say. See test_head_refused.py for the rest."""
+"""The request head: what RFC 9112 and RFC 9110 allow. See test_head_refused.py for what they do not."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_asterisk_form() -> None:
     assert (head["path"], head["query"]) == (b"*", b"")
 
 
-# RFC 9112 section 5.1: optional white space around a value is no part of it; RFC 9110 section 5.5: obs-text is.
+# RFC 9112 section 5.1: white space around a value is no part of it; RFC 9110 section 5.5: obs-text is.
 @pytest.mark.parametrize(
     ("line", "value"),
     [

@@ -27,24 +27,25 @@ def test_the_reason_repeats_nothing_that_the_peer_sent(attack: Attack) -> None:
     assert str(refused.value) == f"{attack.status}: {refused.value.why}"
 
 
-@pytest.mark.parametrize("byte", range(256))
-def test_which_bytes_may_stand_in_a_value(byte: int) -> None:
-    outcome = head_of(b"GET / HTTP/1.1\r\nHost: a\r\nX: a" + bytes([byte]) + b"b\r\n\r\n")
-    assert bool(outcome.status) == ((byte < 32 and byte != 9) or byte == 127)
+def allowed(template: bytes) -> set[int]:
+    """Return the bytes that may stand in place of the question mark."""
+    heads = {byte: template.replace(b"?", bytes([byte])) for byte in range(256)}
+    return {byte for byte, head in heads.items() if head_of(head).status == 0}
 
 
-@pytest.mark.parametrize("byte", range(256))
-def test_which_bytes_may_stand_in_a_name(byte: int) -> None:
-    outcome = head_of(b"GET / HTTP/1.1\r\nHost: a\r\nX" + bytes([byte]) + b"Y: b\r\n\r\n")
-    # the colon ends the name early and begins the value "Y: b"
-    token = chr(byte).isascii() and (chr(byte).isalnum() or chr(byte) in "!#$%&'*+-.^_`|~:")
-    assert bool(outcome.status) != token
+def test_which_bytes_may_stand_in_a_value() -> None:
+    controls = {*range(32), 127} - {ord("\t")}
+    assert allowed(b"GET / HTTP/1.1\r\nHost: a\r\nX: a?b\r\n\r\n") == set(range(256)) - controls
 
 
-@pytest.mark.parametrize("byte", range(256))
-def test_which_bytes_may_stand_in_a_target(byte: int) -> None:
-    outcome = head_of(b"GET /a" + bytes([byte]) + b"b HTTP/1.1\r\nHost: a\r\n\r\n")
-    assert bool(outcome.status) != (33 <= byte <= 126 and byte != ord("#"))
+def test_which_bytes_may_stand_in_a_name() -> None:
+    token = {byte for byte in range(128) if chr(byte).isalnum()} | set(b"!#$%&'*+-.^_`|~")
+    # a colon ends the name early, and begins the value "Y: b"
+    assert allowed(b"GET / HTTP/1.1\r\nHost: a\r\nX?Y: b\r\n\r\n") == token | {ord(":")}
+
+
+def test_which_bytes_may_stand_in_a_target() -> None:
+    assert allowed(b"GET /a?b HTTP/1.1\r\nHost: a\r\n\r\n") == set(range(33, 127)) - {ord("#")}
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,7 @@ def test_a_queued_connection_goes_to_a_ready_slot_with_its_payload(slots: Slots)
     slots[2].state = READY
     client = queue_connection(slots, 0, b"payload")
     assert slots.pass_on(0)
+    assert slots[2].connections == 1
     payload, (descriptor,) = receive(slots, 2)
     assert payload == b"payload"
     os.write(descriptor, b"served")

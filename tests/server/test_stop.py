@@ -85,6 +85,7 @@ def test_a_third_term_kills() -> None:
             server.send(signal.SIGTERM)
             server.wait_for("info: stopping gracefully")
             server.send(signal.SIGTERM)
+            server.wait_for("info: stopping quickly")
             assert server.stop(signal.SIGTERM) == 0
         assert not is_alive(worker)
 

@@ -1,9 +1,12 @@
-"""The application: found, imported, told apart, started."""
+"""The application: found, imported, told apart, started.
+
+`portway.apps.lifespan` is imported by whoever runs an ASGI application: it brings asyncio, which neither the
+command line nor the arbiter needs.
+"""
 
 from portway.apps.asgi2 import SingleCallable
 from portway.apps.detect import detect
-from portway.apps.lifespan import Lifespan
 from portway.apps.load import Application, load
 from portway.apps.target import Target, parse_target
 
-__all__ = ["Application", "Lifespan", "SingleCallable", "Target", "detect", "load", "parse_target"]
+__all__ = ["Application", "SingleCallable", "Target", "detect", "load", "parse_target"]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from portway import apps
 from portway.cli.command import SETTINGS, TopicCommand
 from portway.cli.options import load_settings, setting_parameters
 from portway.cli.preflight import preflight
 from portway.cli.session import Session
 from portway.config import Loaded
+
+if TYPE_CHECKING:
+    from portway.apps import Application
 
 _HELP = """Validate the configuration and import APP, without starting anything.
 
@@ -24,7 +28,9 @@ def _check(**_: object) -> int:
     preflight(loaded)
     _check_identity(loaded)
     app = loaded.settings.app
-    application = apps.load(
+    from portway.apps import load  # late: `serve` has no use for it in this process
+
+    application = load(
         app.app, factory=app.factory, interface=app.interface, chdir=app.chdir, env_file=app.env_file
     )
     click.echo("\n".join(f"{name:<14}{value}" for name, value in _facts(loaded, application)))
@@ -40,7 +46,7 @@ def _check_identity(loaded: Loaded) -> None:
         identity(process.user, process.group)
 
 
-def _facts(loaded: Loaded, application: apps.Application) -> list[tuple[str, str]]:
+def _facts(loaded: Loaded, application: Application) -> list[tuple[str, str]]:
     settings = loaded.settings
     threads = f", {settings.process.threads} threads each" if application.interface == "wsgi" else ""
     return [

@@ -11,7 +11,6 @@ An interrupted command (not a server: that one stops in order) ends with 130, as
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Sequence
 
 import click
@@ -92,6 +91,8 @@ def _usage_error(error: click.ClickException, where: str) -> UsageError:
 
 
 def _unexpected(error: Exception) -> str:
+    import traceback
+
     report = "".join(traceback.format_exception(error))
     kind = type(error).__name__
     return (

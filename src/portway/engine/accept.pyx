@@ -18,7 +18,7 @@ from portway.engine.connection cimport HEAD
 from portway.engine.counters cimport add
 from portway.engine.cposix cimport (
     CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, CMSG_SPACE, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM,
-    MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, SCM_RIGHTS, SOL_SOCKET, close, cmsghdr, errno, iovec, msghdr, pw_accept,
+    MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, SCM_RIGHTS, SOL_SOCKET, close, cmsghdr, errno, iovec, msghdr, pw_accept, pw_coarse_ms,
     recv, recvmsg, sendmsg, sockaddr, socklen_t,
 )
 from portway.engine.deadlines cimport Link, Queue, link_move, queue_first
@@ -78,10 +78,12 @@ cdef class Acceptor(Base):
         cdef sockaddr_storage address
         cdef socklen_t size
         cdef int fd, target
+        cdef bint full
         if self.draining:
             return 0
         for _ in range(ACCEPTS_AT_ONCE):
-            if self.counters.connections >= <int64_t>self.limit_connections and not self.reap():
+            full = self.counters.connections >= <int64_t>self.limit_connections
+            if full and self.idle.count + self.fresh.count == 0:
                 return self.pause_accepting(20)
             size = sizeof(address)
             fd = pw_accept(listener.fd, <sockaddr*>&address, &size)
@@ -95,6 +97,8 @@ cdef class Acceptor(Base):
                     continue
                 return 0
             self.counters.accepted += 1
+            if full:
+                self.reap()                 # room for the one that is here, not for one that may come
             if self.board is not None and self.handover is not None:
                 target = self.board.least_loaded(self.slot.index)
                 if target != self.slot.index and self.hand_over(fd, target, listener.number, &address):
@@ -114,6 +118,7 @@ cdef class Acceptor(Base):
         c.spool_after = self.spool_after
         c.spool_limit = self.response_spool
         Py_INCREF(c)                        # the poller's and the queues' reference, until close_connection
+        self.now_ms = pw_coarse_ms()
         link_move(&c.link, &self.heads, self.now_ms)
         try:
             self.poller.watch(c, True)

@@ -46,6 +46,10 @@ cdef class Exchange:
     cdef int raised_with(self, object exc) except -1
 
 
+cdef class FirstStep:
+    cdef object step, context
+
+
 cdef class ASGIEngine(Engine):
     cdef object app
     cdef object loop
@@ -55,11 +59,16 @@ cdef class ASGIEngine(Engine):
     cdef object closed
     cdef object timer
     cdef object make_task
+    cdef object context         # the one that requests begin with
+    cdef FirstStep first_step
+    cdef bint eager             # tasks run their first step when they are made
+    cdef bint batch             # events are being handled and no task is current
     cdef bint log_waits
     cdef bint again_waits
 
     cdef int response_over(self, Exchange exchange) except -1
     cdef int resume(self, Connection c) except -1
+    cdef int run(self, Exchange exchange) except -1
     cdef int serve_batch(self) except -1
     cdef int schedule_again(self) except -1
     cdef int end(self) except -1

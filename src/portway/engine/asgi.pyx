@@ -12,6 +12,7 @@ import os
 import stat
 import sys
 from collections.abc import Coroutine
+from contextvars import copy_context
 from functools import partial
 from types import CoroutineType
 
@@ -23,10 +24,10 @@ from libc.stdint cimport uint32_t
 from portway.engine.body cimport BODY_DONE
 from portway.engine.connection cimport APPLICATION, CLOSED, DEAD, FLUSH, HEAD, SENT
 from portway.engine.base cimport Listener, SMALL
-from portway.engine.deadlines cimport link_move
+from portway.engine.cposix cimport pw_now_ns
 from portway.engine.poller cimport KIND_CONNECTION, READABLE, WRITABLE, Watched
 from portway.engine.ready cimport DONE, ready
-from portway.engine.reply cimport bodyless, put, put_chunk_size, reply_field_bytes, reply_status_code
+from portway.engine.reply cimport put, put_chunk_size, reply_field_bytes, reply_status_code, silent
 from portway.engine.scope cimport base_scope, make_scope
 
 from portway.engine.errors import BadResponse, ClientDisconnected
@@ -45,6 +46,8 @@ cdef extern from *:
         PYGEN_NEXT
     ctypedef PySendResult (*pw_exchange_send)(PyObject*, PyObject*, PyObject**) noexcept
     void pw_set_send(PyObject* type, pw_exchange_send send)
+    int PyContext_Enter(object context) except -1
+    int PyContext_Exit(object context) except -1
     PySendResult PyIter_Send(object coroutine, PyObject* argument, PyObject** result) except PYGEN_ERROR
 
 cdef enum:
@@ -54,10 +57,13 @@ cdef enum:
     TRAILERS = 3
     OVER = 4
 
-    EVENTS = 64                 # connections served by one callback, before other tasks have their turn
+    EVENTS = 64                 # connections served at a time
+    BATCH_NS = 200000           # how long one callback goes on looking for more before other tasks have their turn
     BODY_MOST = 65536           # body bytes that wait for the application before reading stops
     PARKED_MOST = 65536         # response bytes that wait for the client before `send` does
     TICK_MS = 1000
+
+cdef double PAUSE_S = 0.05
 
 cdef str TYPE = sys.intern("type"), BODY = sys.intern("body"), MORE = sys.intern("more_body")
 cdef bytes FAILED = b"Internal Server Error\n"
@@ -140,10 +146,11 @@ cdef class Exchange:
 
     async def receive_later(self):
         cdef Connection c = self.connection
-        if not self.complete and c.expects and self.stage == NEW:
+        if not self.complete and c.expects:
             c.expects = 0
-            c.transmit(self.engine.poller, b"HTTP/1.1 100 Continue\r\n\r\n", 25, NULL, 0, None)
-            self.engine.counters.statuses[1] += 1
+            if not c.started:
+                c.transmit(self.engine.poller, b"HTTP/1.1 100 Continue\r\n\r\n", 25, NULL, 0, None)
+                self.engine.counters.statuses[1] += 1
         while True:
             if self.piece is not None or (self.complete and not self.delivered):
                 return self.message()
@@ -167,6 +174,8 @@ cdef class Exchange:
         self.delivered = self.complete
         if self.waiting:
             self.waiting = 0
+            if not self.complete and not self.gone:
+                self.engine.place(c)
             if not self.complete and c.readable and not c.busy:
                 self.engine.resume(c)
         return {"type": "http.request", "body": body, "more_body": not self.delivered}
@@ -265,7 +274,7 @@ cdef class Exchange:
             name, value = pair
             reply_field_bytes(&strand.out, &reply, name, value)
         self.declared = reply.content_length
-        self.silent = c.is_head or bodyless(reply.status)
+        self.silent = c.is_head or silent(reply.status)
         if self.trailers and c.minor:
             length = -1
         self.engine.end_head(c, &strand.out, &reply, length)
@@ -445,9 +454,12 @@ cdef class Exchange:
         cdef ASGIEngine engine = self.engine
         cdef Reply reply
         scope, self.scope = self.scope, None
-        if exc is not None and engine.report is not None:
-            raw = scope.get("raw_path", b"").decode("latin-1") if scope else ""
-            engine.report.application_error(exc, f"{scope.get('method') if scope else ''} {raw}")
+        if exc is not None:
+            try:
+                request = f"{scope['method']} {scope['raw_path'].decode('latin-1')}"
+            except Exception:               # the scope is the application's to change
+                request = "a request"
+            engine.blame(exc, request)
         if self.gone or self.stage == OVER:
             return 0
         if self.stage <= STARTED and not c.started:
@@ -478,17 +490,26 @@ cdef PySendResult send_exchange(PyObject* me, PyObject* argument, PyObject** res
         result[0] = value
         return how
     except BaseException as exc:
+        Py_INCREF(None)
+        result[0] = <PyObject*>None
         try:
             self.raised(exc)
         except BaseException as fault:
             self.engine.fault(fault)
-        Py_INCREF(None)
-        result[0] = <PyObject*>None
+            self.engine.close_connection(self.connection)
     return PYGEN_RETURN
 
 
 pw_set_send(<PyObject*>Exchange, send_exchange)
 Coroutine.register(Exchange)
+
+
+cdef class FirstStep:
+    """Stands in for `loop.call_soon` while a Task is made, and keeps what the Task asks for."""
+
+    def __call__(self, step, *, context):
+        self.step = step
+        self.context = context
 
 
 cdef class ASGIEngine(Engine):
@@ -511,8 +532,9 @@ cdef class ASGIEngine(Engine):
         self.state = state
         self.strand = self.new_strand(0)
         self.tasks = set()
-        # eager tasks run their first step here and now, as part of the batch
-        self.make_task = partial(asyncio.Task, eager_start=True) if sys.version_info >= (3, 12) else asyncio.Task
+        self.eager = sys.version_info >= (3, 12)
+        self.make_task = partial(asyncio.Task, eager_start=True) if self.eager else asyncio.Task
+        self.first_step = FirstStep.__new__(FirstStep)
         if self.poller.portable:
             self.poller.hook = self.watch_portable
             # opened before there was a hook
@@ -521,6 +543,7 @@ cdef class ASGIEngine(Engine):
     def start(self):
         """Begin to serve; call it from the loop's thread."""
         self.closed = self.loop.create_future()
+        self.context = copy_context()
         self.start_pulse()
         if not self.poller.portable:
             self.loop.add_reader(self.poller.epoll, self.on_events)
@@ -543,11 +566,28 @@ cdef class ASGIEngine(Engine):
             self.end()
 
     cdef int serve_batch(self) except -1:
-        self.poller.wait(0, False)
-        while self.batch_left():
-            self.dispatch(self.strand)
+        cdef uint64_t until = pw_now_ns() + BATCH_NS
+        self.batch = True
+        try:
+            # under load the next requests are there by the time these are answered: a turn of the event loop
+            # costs as much as some requests, so look again before giving it one
+            while self.poller.wait(0, False):
+                while self.batch_left():
+                    self.dispatch(self.strand)
+                if self.graveyard:
+                    self.graveyard.clear()
+                if pw_now_ns() > until or self.stopped:
+                    break
+        finally:
+            self.batch = False
         self.schedule_again()
+        if self.paused:
+            self.loop.call_later(PAUSE_S, self.on_pause_over)
         return 0
+
+    def on_pause_over(self):
+        self.ticked_ms = 0
+        self.tick()
 
     cdef int schedule_again(self) except -1:
         """Connections cut short in their turn: their bytes are here already, so no event will come for them."""
@@ -653,9 +693,45 @@ cdef class ASGIEngine(Engine):
             exchange.raised(exc)
             return 0
         self.tasks.add(exchange)
-        task = self.make_task(exchange, loop=self.loop, name="request")
-        if exchange.inner is not None:
-            exchange.task = task            # else it is over already, and this would be a cycle
+        return self.run(exchange)
+
+    cdef int run(self, Exchange exchange) except -1:
+        """Make the request's Task and run its first step now, as part of the batch.
+
+        From Python 3.12 on that is what `eager_start` does. Before, a Task asks its loop to call its first step
+        soon; here the loop's own queue is passed over, and the step is called as the loop would have, in the task's
+        context with no other task current. Where one is (a response completed inside another request's task has
+        let a pipelined one begin), the loop's queue is right.
+        """
+        cdef FirstStep first = self.first_step
+        if not self.batch:
+            # inside another request's task: what that one put into its context is none of this one's business
+            task = self.make_task(exchange, loop=self.loop, name="request", context=self.context.copy())
+            if exchange.inner is not None:
+                exchange.task = task        # else it is over already, and this would be a cycle
+            return 0
+        self.batch = False
+        try:
+            if self.eager:
+                task = self.make_task(exchange, loop=self.loop, name="request")
+                if exchange.inner is not None:
+                    exchange.task = task
+                return 0
+            self.loop.call_soon = first
+            try:
+                task = self.make_task(exchange, loop=self.loop, name="request")
+            finally:
+                del self.loop.call_soon
+            step, context = first.step, first.context
+            first.step = first.context = None
+            exchange.task = task
+            PyContext_Enter(context)
+            try:
+                step()
+            finally:
+                PyContext_Exit(context)
+        finally:
+            self.batch = True
         return 0
 
     cdef int on_piece(self, Connection c, const char* data, size_t size) except -1:
@@ -690,8 +766,7 @@ cdef class ASGIEngine(Engine):
             return self.refuse(c, strand, status, why)
         exchange.disconnect()
         if why == NULL:
-            # the client will send no more; it may still read the answer
-            c.keep = 0
+            # the client will send no more than it has; it may still read the answers
             if c.broken:
                 return self.close_connection(c)
             return 0

@@ -96,6 +96,8 @@ cdef class Base:
     cdef int tell(self, int status, const char* why, Connection c) except -1
     cdef int notice(self, str key, str text) except -1
     cdef int fault(self, object exc) except -1
+    cdef int blame(self, object exc, str request) except -1
+    cdef bint still_reads(self, Connection c)
     # what the classes below add
     cdef int begin_drain(self) except -1
     cdef int continue_drain(self) except -1
@@ -110,6 +112,8 @@ cdef class Base:
     cdef bint wants_body(self, Connection c)
     cdef bint at_work(self)
     cdef int on_logged(self) except -1
+    cdef int on_again_added(self, Strand strand) except -1
+    cdef bint leads(self, Strand strand) noexcept
     cdef object template_for(self, Listener listener)
 
 

@@ -54,5 +54,8 @@ class Base:
         handler. Calling it again does nothing.
         """
 
+    def flush_access(self) -> None:
+        """Write what the access log still holds, before its file is changed."""
+
     def stop(self) -> None:
         """Close everything now; the engine ends soon after. Any thread, also from a signal handler."""

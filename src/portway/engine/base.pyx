@@ -17,7 +17,8 @@ from portway.engine.body cimport BODY_DONE
 from portway.engine.connection cimport APPLICATION, BODY, CLOSED, HEAD
 from portway.engine.counters cimport add
 from portway.engine.cposix cimport (
-    MSG_DONTWAIT, MSG_PEEK, SHUT_RDWR, close, nanosleep, pthread_create, pthread_t, pw_now_ns, recv, shutdown, timespec,
+    MSG_DONTWAIT, MSG_PEEK, SHUT_RDWR, close, nanosleep, pthread_create, pthread_t, pw_coarse_ms,
+    pw_now_ns, pw_unacknowledged, recv, shutdown, timespec,
     write,
 )
 from portway.engine.deadlines cimport Link, link_move, link_remove, queue_expired, queue_first, queue_init
@@ -93,7 +94,7 @@ cdef class Base:
         queue_init(&self.writing, <uint64_t>(timeouts.write * 1000))
         queue_init(&self.lingering, LINGER_MS)
         queue_init(&self.active, 0)
-        self.now_ms = pw_now_ns() // 1000000
+        self.now_ms = pw_coarse_ms()
         self.open_wakeup()
 
     def open_wakeup(self):
@@ -185,7 +186,7 @@ cdef class Base:
         """Between two batches: bury the closed, let deadlines fall. At most every 50 ms past the first line."""
         if self.graveyard:
             self.graveyard.clear()
-        self.now_ms = pw_now_ns() // 1000000
+        self.now_ms = pw_coarse_ms()
         if self.drain_wanted and not self.draining:
             self.begin_drain()
         if self.now_ms < self.ticked_ms + 50:
@@ -214,6 +215,8 @@ cdef class Base:
             if link == NULL:
                 return 0
             c = <Connection>link.owner
+            if queue == &self.writing and self.still_reads(c):
+                continue
             link_move(link, &self.active, self.now_ms)
             if c.busy:
                 # another thread has it: it is past the head, or writing to somebody who does not read
@@ -230,6 +233,18 @@ cdef class Base:
                 if why != NULL and c.state != HEAD:
                     self.tell(0, why, c)
                 self.close_connection(c)
+
+    cdef bint still_reads(self, Connection c):
+        """Whether a slow reader took bytes since its deadline was set.
+
+        The socket becomes writable only when a good part of its buffer, which may be megabytes, is free.
+        """
+        cdef int now = pw_unacknowledged(c.fd)
+        if now >= c.unacknowledged:
+            return False
+        c.unacknowledged = now
+        link_move(&c.link, &self.writing, self.now_ms)
+        return True
 
     cdef int expire_fresh(self) except -1:
         """Idle for a little: give up the memo and the buffers, keep the connection."""
@@ -296,7 +311,10 @@ cdef class Base:
         """Put the connection into the queue of what it waits for."""
         if c.state == CLOSED:
             return 0
+        # the time of the batch may be long past: a call can take minutes
+        self.now_ms = pw_coarse_ms()
         if c.parked is not None:
+            c.unacknowledged = pw_unacknowledged(c.fd)
             link_move(&c.link, &self.writing, self.now_ms)
         elif c.state == BODY or (c.state == APPLICATION and c.body.kind != BODY_DONE and self.wants_body(c)):
             link_move(&c.link, &self.bodies, self.now_ms)
@@ -308,6 +326,9 @@ cdef class Base:
         """One response is over: counters and access log."""
         self.counters.in_flight -= 1
         self.counters.bytes_out += c.sent
+        if c.unspooled:
+            c.unspooled = 0
+            self.notice("response spool", "a response was cut: there is no room for it in the temporary folder")
         self.counters.statuses[c.status // 100 if 100 <= c.status <= 599 else 0] += 1
         if self.access is not None:
             self.log_access(c)
@@ -323,18 +344,31 @@ cdef class Base:
     cdef int tell(self, int status, const char* why, Connection c) except -1:
         if self.report is not None and why != NULL:
             peer = c.peer()
-            self.report.refused(status, why.decode(), peer[0] if peer else "unix")
+            try:
+                self.report.refused(status, why.decode(), peer[0] if peer else "unix")
+            except BaseException:
+                pass                        # a log that fails must not fail what it is about
         return 0
 
     cdef int notice(self, str key, str text) except -1:
         if self.report is not None:
-            self.report.notice(key, text)
+            try:
+                self.report.notice(key, text)
+            except BaseException:
+                pass
         return 0
 
     cdef int fault(self, object exc) except -1:
         """Something went wrong that is not the application's doing; the connection dies, the worker does not."""
+        return self.blame(exc, "engine")
+
+    cdef int blame(self, object exc, str request) except -1:
+        """Report what the application raised, and on which request."""
         if self.report is not None:
-            self.report.application_error(exc, "engine")
+            try:
+                self.report.application_error(exc, request)
+            except BaseException:
+                pass
         return 0
 
     # -- what the classes below add --------------------------------------------------------------------------------
@@ -385,6 +419,14 @@ cdef class Base:
     cdef bint at_work(self):
         """Whether the application still runs for a request whose connection may be gone."""
         return False
+
+    cdef int on_again_added(self, Strand strand) except -1:
+        """A connection was added to `again` and no event will come for it."""
+        return 0
+
+    cdef bint leads(self, Strand strand) noexcept:
+        """Whether this thread is still the one that serves events."""
+        return True
 
     cdef int on_logged(self) except -1:
         """A record waits in the access log."""

@@ -41,7 +41,8 @@ cdef class Connection(Watched):
     cdef uint8_t closing        # the peer has shut its side: receive until the end
     cdef uint8_t ended          # the end has been received
     cdef uint8_t broken         # nothing more can be sent
-    cdef uint8_t sending        # the owner sends without the GIL
+    cdef uint8_t sending        # the owner sends without the GIL: hands off
+    cdef uint8_t writable       # noted by another thread: the socket takes bytes again
     cdef uint8_t hungry         # what is stashed is not a whole head
     cdef uint8_t first          # no request was served yet
     cdef uint8_t family
@@ -67,6 +68,8 @@ cdef class Connection(Watched):
     cdef size_t stash_size, stash_capacity, parsed
     # output that the socket has not taken yet
     cdef Segment parked, parked_last
+    cdef uint8_t unspooled      # the temporary folder had no room for the response
+    cdef int unacknowledged     # bytes, when the write deadline was set
     cdef uint64_t parked_memory, parked_bytes, spool_after, spool_limit
     cdef object spool
     cdef off_t spool_end
@@ -88,6 +91,9 @@ cdef class Connection(Watched):
     cdef int park(self, const char* data, size_t size, object owner) except -2
     cdef int append(self, Segment segment) except -1
     cdef int spool_bytes(self, const char* data, size_t size, Segment segment) except -2
-    cdef int flush(self, Poller poller) except -2
+    cdef int flush(self, Poller poller, bint memory_only=*) except -2
     cdef void drop_parked(self)
     cdef object peer(self)
+
+
+cdef object temporary_file()

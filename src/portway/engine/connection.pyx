@@ -6,8 +6,6 @@ thread's own and only what is left over is stashed here, output is sent at once 
 parked: in memory up to `spool_after` bytes, then in a temporary file up to `spool_limit`.
 """
 
-import tempfile
-
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from libc.string cimport memcpy, memmove
@@ -21,6 +19,13 @@ from portway.engine.poller cimport KIND_CONNECTION, WRITABLE
 
 cdef enum:
     ALONE = 65536               # sends larger than this let other threads run
+
+
+cdef object temporary_file():
+    """An unbuffered temporary file without a name."""
+    from tempfile import TemporaryFile      # late: most servers never need it, and it is slow to import
+
+    return TemporaryFile(buffering=0)
 
 
 cdef class Segment:
@@ -103,6 +108,7 @@ cdef class Connection(Watched):
             return DEAD
         self.sent += total
         if self.parked is None:
+            self.writable = 0
             if more_size == 0:
                 got = send(self.fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL)
             else:
@@ -142,7 +148,7 @@ cdef class Connection(Watched):
             got -= size
         if more_size > <size_t>got and self.park(more + got, more_size - got, owner) < 0:
             return DEAD
-        return PARKED
+        return self.flush(poller) if self.writable else PARKED
 
     cdef int append(self, Segment segment) except -1:
         if self.parked is None:
@@ -176,9 +182,9 @@ cdef class Connection(Watched):
         cdef off_t at
         if self.spool is None:
             try:
-                self.spool = tempfile.TemporaryFile(buffering=0)
+                self.spool = temporary_file()
             except OSError:
-                self.broken = 1
+                self.broken = self.unspooled = 1
                 return DEAD
         fd = self.spool.fileno()
         at = self.spool_end
@@ -190,7 +196,7 @@ cdef class Connection(Watched):
             if put < 0 and errno == EINTR:
                 continue
             if put <= 0:
-                self.broken = 1             # no space: the response cannot be completed
+                self.broken = self.unspooled = 1
                 return DEAD
             done += put
         self.spool_end += size
@@ -223,8 +229,12 @@ cdef class Connection(Watched):
         self.append(segment)
         return self.flush(poller)
 
-    cdef int flush(self, Poller poller) except -2:
-        """Send parked output while the socket takes it: SENT, PARKED or DEAD."""
+    cdef int flush(self, Poller poller, bint memory_only=False) except -2:
+        """Send parked output while the socket takes it: SENT, PARKED or DEAD.
+
+        Only the owner sends from files, which gives up the GIL. Another thread that hears of a writable socket may
+        send what is parked in memory, which keeps it; it calls with `memory_only`, and not while `sending`.
+        """
         cdef Segment segment
         cdef ssize_t got
         cdef int fd = self.fd
@@ -232,8 +242,12 @@ cdef class Connection(Watched):
             if self.broken:
                 return DEAD
             segment = self.parked
+            self.writable = 0
             if segment.fd < 0:
                 got = send(fd, segment.data, segment.size, MSG_DONTWAIT | MSG_NOSIGNAL)
+            elif memory_only:
+                self.writable = 1           # a note for the owner
+                return PARKED
             else:
                 self.sending = 1
                 with nogil:
@@ -244,6 +258,8 @@ cdef class Connection(Watched):
                     return DEAD
             if got < 0:
                 if errno == EAGAIN or errno == EWOULDBLOCK:
+                    if self.writable:
+                        continue            # it became writable while this thread was without the GIL
                     poller.arm(self, WRITABLE)
                     return PARKED
                 if errno == EINTR:

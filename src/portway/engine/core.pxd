@@ -16,6 +16,7 @@ cdef class Engine(Acceptor):
     cdef int after_response(self, Connection c) except -1
     cdef int end_head(self, Connection c, Buffer* out, Reply* reply, int64_t length) except -1
     cdef int wake(self) except -1
+    cdef bint noted(self, Connection c) noexcept
     cdef int read_head(self, Connection c, Strand strand) except -1
     cdef int no_input(self, Connection c, Strand strand, ssize_t got) except -1
     cdef int begin(self, Connection c, Strand strand, const char* data) except -2

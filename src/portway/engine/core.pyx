@@ -13,7 +13,7 @@ from libc.string cimport memchr, memcmp, memset
 
 from portway.engine.body cimport BODY_BROKEN, BODY_DONE, BODY_LENGTH, body_chunked, body_feed, body_length
 from portway.engine.connection cimport APPLICATION, BODY, CLOSED, DEAD, DISCARD, FLUSH, HEAD, LINGER, SENT
-from portway.engine.cposix cimport SHUT_WR, pw_now_ns, read, shutdown
+from portway.engine.cposix cimport MSG_DONTWAIT, MSG_PEEK, SHUT_WR, pw_coarse_ms, pw_now_ns, read, recv, shutdown
 from portway.engine.base cimport MEMOS, least
 from portway.engine.deadlines cimport link_move
 from portway.engine.head cimport FORM_ORIGIN, Framing, Head, HeadParser
@@ -48,8 +48,10 @@ cdef class Engine(Acceptor):
             if what & (READABLE | CLOSING):
                 c.readable = 1
             if c.busy:
-                if what & WRITABLE and c.parked is not None and not c.sending:
-                    c.flush(self.poller)
+                if what & WRITABLE:
+                    c.writable = 1
+                    if c.parked is not None and not c.sending:
+                        c.flush(self.poller, True)
                 return 0
             if c.state == CLOSED:
                 return 0
@@ -75,8 +77,10 @@ cdef class Engine(Acceptor):
     cdef int handle_again(self, Strand strand) except -1:
         """Connections that had more pipelined requests than one turn allows."""
         cdef Connection c
-        waiting, self.again = self.again, []
-        for c in waiting:
+        for _ in range(len(self.again)):
+            if not self.again or not self.leads(strand):
+                break
+            c = self.again.pop(0)
             if not c.busy and c.state != CLOSED:
                 c.busy = 1
                 self.advance(c, strand)
@@ -97,7 +101,7 @@ cdef class Engine(Acceptor):
                     if went == SENT:
                         self.on_flushed(c)
                     elif c.link.queue == &self.writing and c.parked_bytes < parked:
-                        link_move(&c.link, &self.writing, self.now_ms)
+                        self.place(c)
                     if c.state == CLOSED:
                         break
                 if c.state == HEAD:
@@ -105,6 +109,7 @@ cdef class Engine(Acceptor):
                     requests += went
                     if requests >= REQUESTS_AT_ONCE and went:
                         self.again.append(c)
+                        self.on_again_added(strand)
                         break
                 elif c.state == BODY or c.state == APPLICATION:
                     went = self.read_body(c, strand)
@@ -117,7 +122,7 @@ cdef class Engine(Acceptor):
                     went = self.linger(c, strand)
                 else:
                     went = 0
-                if not went:
+                if not went and not self.noted(c):
                     break
         except BaseException as exc:
             self.fault(exc)
@@ -126,6 +131,12 @@ cdef class Engine(Acceptor):
         if self.poller.portable and c.state != CLOSED and not c.readable and not c.ended:
             self.poller.arm(c, READABLE)
         return 0
+
+    cdef bint noted(self, Connection c) noexcept:
+        """Whether another thread has noted an event on this connection since its owner last looked."""
+        if c.parked is not None:
+            return c.writable
+        return c.readable and (c.state == HEAD or c.state == BODY or c.state == DISCARD or c.state == LINGER)
 
     cdef int read_head(self, Connection c, Strand strand) except -1:
         """Read one head and begin its request; 0 when more bytes are needed, 1 to go on."""
@@ -163,6 +174,7 @@ cdef class Engine(Acceptor):
         if parsed > 0:
             parsed = self.known_block(c, parser, data, size)
         if parsed < 0:
+            c.is_head = size > 4 and memcmp(data, b"HEAD ", 5) == 0
             return self.refuse(c, strand, parser.head.status, parser.head.why)
         if parsed == 0:
             if not stashed:
@@ -257,6 +269,9 @@ cdef class Engine(Acceptor):
         c.parsed = 0
         if c.link.queue == &self.idle or c.link.queue == &self.heads:
             link_move(&c.link, &self.active, self.now_ms)
+        if self.access is not None:
+            c.head = data[: head.size]
+            c.began_ns = pw_now_ns()
         if framing.chunked:
             body_chunked(&c.body, self.limit_body)
         elif framing.content_length > 0:
@@ -269,9 +284,6 @@ cdef class Engine(Acceptor):
             c.expects = 0
         self.counters.requests += 1
         self.counters.in_flight += 1
-        if self.access is not None:
-            c.head = data[: head.size]
-            c.began_ns = pw_now_ns()
         c.state = APPLICATION
         self.on_head(c, strand, data)
         c.first = 0
@@ -294,6 +306,8 @@ cdef class Engine(Acceptor):
             at += body_feed(&c.body, data + at, size - at, &piece, &piece_size)
             if piece_size:
                 self.on_piece(c, piece, piece_size)
+                if c.state != BODY and c.state != APPLICATION:
+                    return 0                # refused: the stash is gone, and nobody wants the rest
         if stashed:
             c.use_stash(at)
         elif at < size and c.body.kind != BODY_BROKEN:
@@ -309,6 +323,10 @@ cdef class Engine(Acceptor):
         if not c.readable or (complete and c.stash_size >= READ_AHEAD_MOST):
             return 0
         if not complete and not self.wants_body(c):
+            if c.closing and recv(c.fd, strand.input, 1, MSG_PEEK | MSG_DONTWAIT) <= 0:
+                c.readable = 0
+                c.ended = c.broken = 1      # gone before its body: the application need not ask to be told
+                return self.close_connection(c)
             return 0
         got = c.receive(strand.input, INPUT_SIZE)
         if got == 0:
@@ -326,6 +344,8 @@ cdef class Engine(Acceptor):
         if c.link.queue == &self.bodies:
             link_move(&c.link, &self.bodies, self.now_ms)
         self.feed(c, strand, strand.input, got, False)
+        if c.state == APPLICATION and not self.wants_body(c):
+            self.place(c)                   # now it is we who do not read
         if c.body.kind == BODY_DONE and (c.state == BODY or c.state == APPLICATION):
             self.on_end(c, strand)
         return 1
@@ -378,6 +398,7 @@ cdef class Engine(Acceptor):
         c.drop_stash()
         c.state = LINGER
         shutdown(c.fd, SHUT_WR)
+        self.now_ms = pw_coarse_ms()
         link_move(&c.link, &self.lingering, self.now_ms)
         if c.ended:
             self.close_connection(c)
@@ -392,7 +413,9 @@ cdef class Engine(Acceptor):
         cdef int framing = END_NONE, connection = KEEP_DEFAULT
         c.chunked = 0
         c.status = reply.status
-        if reply.content_length < 0 and not bodyless(reply.status):
+        if reply.status == 205:
+            framing, length = END_LENGTH, 0         # RFC 9110 section 15.3.6: no content, and it must say so
+        elif reply.content_length < 0 and not bodyless(reply.status):
             if length >= 0:
                 framing = END_LENGTH
             elif c.minor:
@@ -401,7 +424,7 @@ cdef class Engine(Acceptor):
             else:
                 c.keep = 0
         # an unsent 100 means that the client may or may not send its body: only closing is certain
-        if reply.close or (self.draining and not self.has_successor()) or (c.expects and c.body.kind != BODY_DONE):
+        if reply.close or (c.ended and not c.stash_size) or (self.draining and not self.has_successor()) or (c.expects and c.body.kind != BODY_DONE):
             c.keep = 0
         if not c.keep:
             connection = KEEP_CLOSE
@@ -420,6 +443,8 @@ cdef class Engine(Acceptor):
         cdef Reply reply
         cdef bytes text = f"{status} {reason(status)}\n".encode()
         cdef bint under_way = c.state == BODY or c.state == APPLICATION
+        if c.state == CLOSED or c.state == LINGER or c.state == FLUSH:
+            return 0                        # answered already
         memset(&out, 0, sizeof(out))
         self.tell(status, why, c)
         c.keep = 0
@@ -450,6 +475,8 @@ cdef class Engine(Acceptor):
 
     cdef int after_response(self, Connection c) except -1:
         """The response is counted, written and flushed: on to the next request, or to the end."""
+        if c.state == CLOSED:
+            return 0
         c.exchange = None
         c.state = FLUSH
         if c.broken:
@@ -471,6 +498,7 @@ cdef class Engine(Acceptor):
         """Nothing is under way: wait for the next request."""
         c.state = HEAD
         c.hungry = c.is_head = 0
+        self.now_ms = pw_coarse_ms()
         if self.draining and self.pass_on(c):
             return 0
         if c.ended and c.stash_size == 0:

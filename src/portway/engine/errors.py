@@ -18,3 +18,11 @@ class ClientDisconnected(OSError):
 
 class BadResponse(ValueError):
     """An application's response that HTTP does not allow; the client got 500, nothing of it left."""
+
+
+class RequestIncomplete(OSError):
+    """Reading `wsgi.input` found that the client will not send the rest; `status` is what it is told."""
+
+    def __init__(self, status: int, why: str) -> None:
+        self.status = status
+        super().__init__(why)

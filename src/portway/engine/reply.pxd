@@ -38,4 +38,5 @@ cdef int reply_end(
     Buffer* out, Reply* reply, int framing, int64_t length, int connection, bint date, bint server
 ) except -1
 cdef bint bodyless(int status) noexcept nogil
+cdef bint silent(int status) noexcept nogil
 cdef object reason(int status)

@@ -33,7 +33,10 @@ cdef dict STATUS_LINES = {}
 cdef dict REASONS = {}
 for _status in HTTPStatus:
     REASONS[_status.value] = _status.phrase
-    STATUS_LINES[_status.value] = f"HTTP/1.1 {_status.value} {_status.phrase}\r\n".encode()
+# The names of RFC 9110; older Pythons have those of RFC 2616.
+REASONS.update({413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content"})
+for _code, _phrase in REASONS.items():
+    STATUS_LINES[_code] = f"HTTP/1.1 {_code} {_phrase}\r\n".encode()
 
 cdef char DATE_LINE[48]
 cdef size_t DATE_SIZE = 0
@@ -50,6 +53,11 @@ cdef object reason(int status):
 
 cdef bint bodyless(int status) noexcept nogil:
     return status < 200 or status == 204 or status == 304
+
+
+cdef bint silent(int status) noexcept nogil:
+    """Whether a response of that status carries no content, whatever the application sends."""
+    return bodyless(status) or status == 205
 
 
 cdef int reserve(Buffer* out, size_t extra) except -1:
@@ -176,7 +184,7 @@ cdef int field(
             length = decimal(value, value_size)
             if length < 0 or (reply.content_length >= 0 and reply.content_length != length):
                 raise BadResponse(f"malformed or contradictory Content-Length {value[:value_size]!r:.80}")
-            if reply.content_length >= 0 or bodyless(reply.status) and reply.status != 304:
+            if reply.content_length >= 0 or silent(reply.status) and reply.status != 304:
                 return 0
             reply.content_length = length
         elif name_size == 10 and same_name(name, b"connection", 10):

@@ -8,7 +8,6 @@ parked in memory, then in a temporary file. Only past `response-spool` does a th
 import io
 import os
 import stat
-import tempfile
 import threading
 from io import BytesIO
 
@@ -16,17 +15,17 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memset
 
 from portway.engine.body cimport BODY_BROKEN, BODY_DONE, body_feed
-from portway.engine.connection cimport APPLICATION, BODY, CLOSED, DEAD, FLUSH, HEAD, PARKED, SENT
+from portway.engine.connection cimport APPLICATION, BODY, CLOSED, DEAD, FLUSH, HEAD, PARKED, SENT, temporary_file
 from portway.engine.base cimport INPUT_SIZE, Listener, SMALL
-from portway.engine.cposix cimport POLLIN, POLLOUT, poll, pollfd, pw_now_ns
+from portway.engine.cposix cimport POLLIN, POLLOUT, poll, pollfd, pw_coarse_ms, write
 from portway.engine.deadlines cimport link_move
 from portway.engine.environ cimport base_environ, make_environ
 from portway.engine.poller cimport READABLE
 from portway.engine.reply cimport (
-    bodyless, put, put_chunk_size, reply_field_text, reply_status_code, reply_status_text, reserve,
+    put, put_chunk_size, reply_field_text, reply_status_code, reply_status_text, silent,
 )
 
-from portway.engine.errors import BadResponse
+from portway.engine.errors import BadResponse, RequestIncomplete
 
 cdef str K_INPUT = "wsgi.input", K_LENGTH = "CONTENT_LENGTH"
 cdef tuple PLAIN_FILES = (io.FileIO, io.BufferedReader, io.BufferedRandom)
@@ -118,7 +117,7 @@ cdef class Exchange:
                 value = (<tuple>pair)[1]
             reply_field_text(&self.strand.out, &reply, name, value)
         self.declared = reply.content_length
-        self.silent = c.is_head or bodyless(reply.status)
+        self.silent = c.is_head or silent(reply.status)
         self.engine.end_head(c, &self.strand.out, &reply, length)
         return 0
 
@@ -181,8 +180,8 @@ cdef class Exchange:
         cdef Connection c = self.connection
         cdef int64_t size
         file = wrapper.filelike
-        if isinstance(file, tempfile._TemporaryFileWrapper):
-            file = file.file
+        if type(file).__module__ == "tempfile":
+            file = getattr(file, "file", file)
         # others, such as gzip's, have the descriptor of something that is not what they read
         if not isinstance(file, PLAIN_FILES) or not isinstance(getattr(file, "raw", file), io.FileIO):
             return 0
@@ -225,7 +224,7 @@ cdef class Exchange:
         """Receive the body now, for a client that waits for 100 Continue; called by the first read.
 
         Raises:
-            OSError: the client ended, stalled past body-timeout, or broke the framing.
+            RequestIncomplete: the client ended, stalled past body-timeout, or broke the framing.
         """
         cdef Connection c = self.connection
         cdef WSGIEngine engine = self.engine
@@ -245,11 +244,10 @@ cdef class Exchange:
             if got > 0:
                 c.readable = 1
                 got = engine.take_body(c, self.strand)
+                if got < 0:
+                    raise RequestIncomplete(c.body.status or 400, "connection ended inside a request body")
             elif got == 0:
-                got = -1
-            if got < 0:
-                c.keep = 0
-                raise OSError("the client did not send the body it promised")
+                raise RequestIncomplete(408, "body stalled for body-timeout")
         return self.body_file()
 
     cdef object body_file(self):
@@ -329,8 +327,11 @@ cdef class WSGIEngine(Engine):
                     if self.access is not None:
                         self.access.flush()
                     timeout = self.turn_timeout()
+                    if crew.threads - crew.resting > 1 and (timeout < 0 or timeout > 250):
+                        timeout = 250       # a thread that ends its call may set a deadline before the next one known
                     if timeout:
                         self.poller.wait(timeout, True)
+                self.now_ms = pw_coarse_ms()
                 if self.again:
                     self.handle_again(strand)
             except BaseException as exc:
@@ -356,7 +357,6 @@ cdef class WSGIEngine(Engine):
         exchange.input = body
         exchange.declared = -1
         exchange.environ[K_INPUT] = body
-        exchange.environ["wsgi.early_hints"] = exchange.early_hints
         if self.crew.threads > 1:
             # method and path, not the query: FNV-1a over at most 64 bytes
             for i in range(min(64, strand.parser.head.path_at + strand.parser.head.path_size)):
@@ -372,7 +372,7 @@ cdef class WSGIEngine(Engine):
         exchange.size += size
         try:
             if exchange.file is None and exchange.size > self.body_memory:
-                exchange.file = tempfile.TemporaryFile()
+                exchange.file = temporary_file()
                 if exchange.data is not None:
                     exchange.file.write(exchange.data)
                     exchange.data = None
@@ -380,7 +380,9 @@ cdef class WSGIEngine(Engine):
                 exchange.file.write(data[:size])
                 return 0
         except OSError as exc:
-            self.notice("body spool", f"no room for a request body in {tempfile.gettempdir()}: {exc.strerror}")
+            self.notice("body spool", f"no room for a request body in the temporary folder: {exc.strerror}")
+            if exchange.lazy:
+                raise RequestIncomplete(503, "no room for the request body") from exc
             self.refuse(c, exchange.strand, 503, b"no room for the request body")
             return 0
         if exchange.data is None:
@@ -395,7 +397,7 @@ cdef class WSGIEngine(Engine):
         cdef Exchange exchange = <Exchange>c.exchange
         if c.body.kind == BODY_DONE or exchange is None:
             return 0
-        if c.expects and self.crew.resting > 1 and self.lazy == 0:
+        if c.expects and exchange.size == 0 and self.crew.resting > 1 and self.lazy == 0:
             # The 100 waits for the application's first read. The thread then waits for the client, so there is
             # one such request at a time, and never on the last thread that could lead.
             exchange.input.source = exchange
@@ -423,12 +425,15 @@ cdef class WSGIEngine(Engine):
             if K_LENGTH not in exchange.environ:
                 exchange.environ[K_LENGTH] = str(exchange.size)
         self.executing += 1
+        # a cycle, so it must not exist before this call is sure to break it
+        exchange.environ["wsgi.early_hints"] = exchange.early_hints
         began = crew.enter_call(strand.index, exchange.place)
         try:
             self.respond(exchange)
         except BaseException as exc:
             self.failed(exchange, exc)
-        crew.leave_call(strand.index, exchange.place, began)
+        finally:
+            crew.leave_call(strand.index, exchange.place, began)
         exchange.environ = None
         exchange.headers = None
         if exchange.file is not None:
@@ -444,6 +449,14 @@ cdef class WSGIEngine(Engine):
         if c.parked is not None and not c.broken:
             return self.place(c)
         return self.after_response(c)
+
+    cdef int on_again_added(self, Strand strand) except -1:
+        if self.crew.leader != strand.index:
+            write(self.wake_write, b"\0", 1)    # the leader sleeps until an event, and none will come
+        return 0
+
+    cdef bint leads(self, Strand strand) noexcept:
+        return self.crew.leader == strand.index
 
     cdef int on_logged(self) except -1:
         # the leader writes the log before it sleeps; a follower may finish while it does
@@ -486,8 +499,16 @@ cdef class WSGIEngine(Engine):
         cdef Connection c = exchange.connection
         cdef Reply reply
         environ = exchange.environ
-        if self.report is not None and not (c.broken and isinstance(exc, ConnectionError)):
-            self.report.application_error(exc, f"{environ.get('REQUEST_METHOD')} {environ.get('RAW_URI')}")
+        if c.exchange is not exchange:
+            return 0
+        if isinstance(exc, RequestIncomplete):
+            # the client's doing, not the application's
+            c.keep = 0
+            if not c.started:
+                return self.refuse(c, exchange.strand, exc.status, exc.args[0].encode())
+        elif not (c.broken and isinstance(exc, ConnectionError)):
+            path = environ.get("RAW_URI", "").partition("?")[0]
+            self.blame(exc, f"{environ.get('REQUEST_METHOD')} {path}")
         if c.started:
             c.keep = 0                      # the body has no right end; without one the client sees that it is cut
             if c.status < 500:

@@ -44,6 +44,9 @@ class Stopping(IntEnum):
     NOW = 3
 
 
+_HOW = {Stopping.GRACEFUL: "gracefully", Stopping.QUICK: "quickly", Stopping.NOW: "now"}
+
+
 class Arbiter:
     """The process that keeps the workers. A context manager: leaving it closes and removes what it opened.
 
@@ -183,11 +186,9 @@ class Arbiter:
         if not self._stopping:
             self._generations.stop()
             self._opened.close_listeners()  # so that new clients are refused as soon as workers let go, too
-            if not self._generations.failure:
-                self._shared.log.entry(
-                    "info", f"stopping {'gracefully' if level == Stopping.GRACEFUL else 'quickly'}"
-                )
         self._stopping = max(level, Stopping(min(self._stopping + 1, Stopping.NOW)))
+        if not self._generations.failure:
+            self._shared.log.entry("info", f"stopping {_HOW[self._stopping]}")
         for worker in self._workers.all():
             if self._stopping == Stopping.NOW:
                 self._workers.kill(worker)

@@ -7,7 +7,8 @@ import signal
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
-from portway.apps import Application, Lifespan
+from portway.apps import Application
+from portway.apps.lifespan import Lifespan
 from portway.engine.asgi import ASGIEngine
 from portway.engine.counters import DRAINING, READY
 from portway.errors import ShutdownFailed, StartupFailed

@@ -172,7 +172,8 @@ class Generations:
         """
         self._slots.bury(worker.slot)
         self._rescue.watch(worker.slot)
-        if worker.leaving:
+        # Of a generation that was given up, workers may be reaped together with the one that failed first.
+        if worker.leaving or worker.generation not in (self.serving, self.coming):
             self._release(worker.slot)
             self._balance_all()  # one that found no slot free finds one now
             self._begin_if_wanted()

@@ -58,7 +58,7 @@ class Reporter:
         """Log a request that the engine refused by itself.
 
         Args:
-            status: What it was answered.
+            status: What it was answered, 0 when nothing could be.
             why: One line.
             client: The peer's address.
         """
@@ -69,9 +69,9 @@ class Reporter:
         if unlogged:
             self._log.entry("warning", f"{unlogged} more refused requests were not logged")
         if wanted:
-            self._log.entry(
-                "warning", f"refused a request from {client or 'an unnamed client'}: {status}, {why}"
-            )
+            peer = client or "an unnamed client"
+            done = f"refused a request from {peer}: {status}, " if status else f"closed a connection from {peer}: "
+            self._log.entry("warning", done + why)
 
     def _next_window(self) -> int:
         """Start a new window if the old one is over; return how many refusals the old one left out."""

@@ -113,6 +113,7 @@ class Slots:
             try:
                 with contextlib.suppress(OSError):  # its queue is full: this one connection is dropped
                     socket.send_fds(self._queues[target.index][1], [payload], descriptors)
+                    target.expect()
             finally:
                 for descriptor in descriptors:
                     os.close(descriptor)

@@ -1,0 +1,130 @@
+"""An ASGI application that behaves. It answers every path of wsgi_app.py in the same way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import zlib
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Field = tuple[bytes, bytes]
+
+PIECE = 65536
+MOST_S = 20.0
+
+calls: Counter[str] = Counter()
+held: dict[str, asyncio.Event] = {}
+changed = asyncio.Condition()
+
+
+async def app(scope: Message, receive: Receive, send: Send) -> None:
+    """Do what the path says."""
+    if scope["type"] != "http":
+        raise NotImplementedError(scope["type"])
+    path, query = scope["path"], scope["query_string"].decode()
+    calls[path] += 1
+    match path.split("/")[1:]:
+        case ["echo"]:
+            await answer(send, await body_of(receive))
+        case ["facts"]:
+            await answer(send, json.dumps(scope, default=lambda value: value.decode("latin-1")).encode())
+        case ["sum"]:
+            await answer(send, await checksum(receive))
+        case ["calls"]:
+            await answer(send, str(calls[query]).encode())
+        case ["status", code]:
+            await start(send, int(code))
+            await send({"type": "http.response.body"})
+        case ["close"]:
+            await answer(send, b"closing", (b"connection", b"close"))
+        case ["pieces"]:
+            await start(send)
+            for piece in (b"one ", b"", b"two ", b"three"):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body"})
+        case ["big"]:
+            await answer(send, b"x" * int(query))
+        case ["stream"]:
+            await stream(send, int(query))
+        case ["hold"]:
+            await answer(send, await hold(query))
+        case ["release"]:
+            await answer(send, await release(query))
+        case ["raise"]:
+            raise ValueError("raised on purpose")
+        case _:
+            await answer(send, b"hello")
+
+
+async def start(send: Send, status: int = 200, *fields: Field) -> None:
+    """Send the head."""
+    await send({"type": "http.response.start", "status": status, "headers": list(fields)})
+
+
+async def answer(send: Send, body: bytes, *fields: Field) -> None:
+    """Answer 200 with a body of known length."""
+    await start(send, 200, (b"content-length", str(len(body)).encode()), *fields)
+    await send({"type": "http.response.body", "body": body})
+
+
+async def body_of(receive: Receive) -> bytes:
+    """Return the request body, or what there was of it when the client went away."""
+    parts = []
+    while True:
+        message = await receive()
+        calls[message["type"]] += 1
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+async def checksum(receive: Receive) -> bytes:
+    """Read a body piece by piece; return its size and CRC."""
+    size = crc = 0
+    while True:
+        message = await receive()
+        body = message.get("body", b"")
+        size += len(body)
+        crc = zlib.crc32(body, crc)
+        if not message.get("more_body"):
+            return f"{size} {crc:08x}".encode()
+
+
+async def stream(send: Send, size: int) -> None:
+    """Send that many bytes in pieces."""
+    await start(send)
+    for begin in range(0, size, PIECE):
+        piece = b"y" * min(PIECE, size - begin)
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body"})
+
+
+async def hold(name: str) -> bytes:
+    """Wait until somebody asks for /release with the same name."""
+    async with changed:
+        event = held.setdefault(name, asyncio.Event())
+        changed.notify_all()
+    return await within(event.wait(), b"held", b"forgotten")
+
+
+async def release(name: str) -> bytes:
+    """Wait until a request is held under that name, and let it go."""
+    async with changed:
+        found = await within(changed.wait_for(lambda: name in held), b"released", b"nobody")
+        if name in held:
+            held.pop(name).set()
+    return found
+
+
+async def within(waiting: Awaitable[object], done: bytes, late: bytes) -> bytes:
+    """Wait for something, not for ever."""
+    try:
+        await asyncio.wait_for(waiting, MOST_S)
+    except TimeoutError:
+        return late
+    return done

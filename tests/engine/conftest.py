@@ -1,0 +1,62 @@
+"""Servers for the engine's tests: real `portway serve` processes, one for each way to run, shared by all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import Portway
+
+APPS = Path(__file__).parent / "apps"
+ROOT = APPS.parent.parent.parent
+# Driver, poller, and for ASGI the event loop where it is not asyncio's own.
+WSGI_WAYS = ("wsgi-epoll", "wsgi-poll")
+ASGI_WAYS = ("asgi-epoll", "asgi-poll", "asgi-epoll-uvloop", "asgi-poll-uvloop")
+WAYS = (*WSGI_WAYS, *ASGI_WAYS)
+# Everything small and short, so that a limit is reached with little and a deadline soon.
+TIGHT = (
+    *("--limit-request-line", "300", "--limit-request-field-size", "300", "--limit-request-head", "700"),
+    *("--limit-request-fields", "10", "--limit-request-body", "100000", "--body-memory", "4096"),
+    *("--header-timeout", "0.4", "--body-timeout", "0.4", "--keep-alive", "0.4", "--write-timeout", "0.4"),
+)
+
+
+def serve(way: str, app: str = "app", *args: str) -> Portway:
+    """Start a server.
+
+    Args:
+        way: One of `WAYS`.
+        app: Which of the applications: `apps/wsgi_APP.py` or `apps/asgi_APP.py`.
+        args: Further arguments of `portway serve`.
+    """
+    driver, poller, *loop = way.split("-")
+    args += ("--loop", *loop) if loop else ()
+    return Portway(
+        str(APPS / f"{driver}_{app}.py"), *args, env={"PORTWAY_POLLER": poller, "PYTHONPATH": str(ROOT)}
+    )
+
+
+def server_fixture(app: str, *args: str, ways: tuple[str, ...] = WAYS) -> Callable[..., Iterator[Portway]]:
+    """Return a fixture: a server for each way to run, started once for all tests that use it.
+
+    No request of a test may break a worker: it is the same one at the end.
+    """
+
+    @pytest.fixture(scope="session", params=ways)
+    def fixture(request: pytest.FixtureRequest) -> Iterator[Portway]:
+        with serve(request.param, app, *args) as server:
+            (worker,) = server.ready().workers()
+            yield server
+            assert server.workers() == [worker], server.log
+            assert server.stop() == 0
+            assert "failed at engine" not in server.log, server.log
+
+    return fixture
+
+
+server = server_fixture("app")
+"""With every default."""
+tight = server_fixture("app", *TIGHT)
+"""With limits that are soon reached."""

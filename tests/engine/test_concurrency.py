@@ -1,0 +1,67 @@
+"""How many connections and requests one worker takes at once, and what the others are told."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+
+from tests.engine.conftest import WAYS, serve
+from tests.engine.wire import GET, Wire
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_requests_over_limit_concurrency_are_answered_503(way: str) -> None:
+    with serve(way, "app", "--limit-concurrency", "2") as server, ExitStack() as stack:
+        server.ready()
+        waiting = [stack.enter_context(Wire(server.address)) for _ in range(2)]
+        for number, wire in enumerate(waiting):
+            wire.send(GET % b"/hold?%d" % number)
+        answers = set()
+        while 503 not in answers:  # the two may still be on their way
+            with Wire(server.address) as wire:
+                response = wire.get("/hello")
+                answers.add(response.status)
+        assert answers <= {200, 503}
+        assert (response["retry-after"], response.closes) == ("1", True)
+        server.wait_for("503, more requests at once than limit-concurrency")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_idle_connections_do_not_count_as_requests(way: str) -> None:
+    with serve(way, "app", "--limit-concurrency", "1") as server, ExitStack() as stack:
+        server.ready()
+        for _ in range(10):
+            wire = stack.enter_context(Wire(server.address))
+            assert wire.get("/hello").status == 200
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_idle_connections_make_room_for_new_ones(way: str) -> None:
+    """At limit-connections the one that idled longest is closed for the newcomer."""
+    with serve(way, "app", "--limit-connections", "3") as server, ExitStack() as stack:
+        server.ready()
+        wires = [stack.enter_context(Wire(server.address)) for _ in range(5)]
+        for wire in wires:
+            assert wire.get("/hello").body == b"hello"
+        for wire in wires[:2]:
+            wire.end()
+        for wire in wires[2:]:
+            assert wire.get("/hello").body == b"hello"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_busy_connections_make_newcomers_wait(way: str) -> None:
+    with serve(way, "app", "--limit-connections", "2", "--threads", "4") as server, ExitStack() as stack:
+        server.ready()
+        first, second, third = [stack.enter_context(Wire(server.address)) for _ in range(3)]
+        first.send(GET % b"/hold?first")
+        assert second.get("/hello").status == 200
+        second.send(b"GET /hel")  # no longer idle
+        third.send(GET % b"/hello")
+        second.send(b"lo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert second.final().status == 200
+        second.end()
+        assert third.final().status == 200
+        assert third.get("/release?first").body == b"released"
+        assert first.final().body == b"held"
