@@ -114,7 +114,9 @@ def test_a_big_response_waits_in_a_file(single: Portway) -> None:
         wire.send(GET % b"/stream?%d" % size)
         assert other.get("/hello").body == b"hello"
         if "WSGI" in single.log:
-            assert size * 0.7 < spooled(single) < size
+            while spooled(single) <= size * 0.7:  # the other may have been answered before the stream began
+                assert other.get("/hello").body == b"hello"
+            assert spooled(single) < size
         else:
             assert spooled(single) == 0  # ASGI makes the application wait instead
         assert wire.final().body == b"y" * size

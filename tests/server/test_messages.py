@@ -71,15 +71,16 @@ def test_the_end_of_the_peer_is_seen_and_sending_to_it_is_harmless() -> None:
 
 def test_the_kernel_signals_the_end_of_the_peer() -> None:
     arbiter, worker = Channel.pair()
-    # Blocked and waited for, so that the test process needs no handler.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGIO})
+    received = threading.Event()
+    # A handler, not a blocked signal: other threads of the test process would not have it blocked.
+    before = signal.signal(signal.SIGIO, lambda *_: received.set())
     try:
         worker.signal_on_input(True)
         arbiter.close()
-        received = signal.sigtimedwait({signal.SIGIO}, 10)
-        assert received is not None
+        assert received.wait(10)
         worker.receive()
         assert worker.closed_by_peer
+        worker.signal_on_input(False)
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGIO})
         worker.close()
+        signal.signal(signal.SIGIO, before)

@@ -12,8 +12,8 @@ cdef class Acceptor(Base):
     cdef bint has_successor(self) noexcept
     cdef bint pass_on(self, Connection c)
     cdef int end_idle(self, Connection c, bint late) except -1
-    cdef int adopt(self, int fd, Listener listener, sockaddr_storage* address) except -1
-    cdef bint hand_over(self, int fd, int target, int listener, sockaddr_storage* address)
+    cdef int adopt(self, int fd, Listener listener, sockaddr_storage* address, bint served) except -1
+    cdef bint hand_over(self, int fd, int target, int listener, sockaddr_storage* address, bint served)
     cdef int take_handed(self) except -1
     cdef bint reap(self)
     cdef int pause_accepting(self, uint64_t ms) except -1

@@ -32,6 +32,7 @@ cdef enum:
 cdef struct Passport:
     int listener
     int family
+    int served                  # it has had requests: idle, not new
     unsigned char address[28]
 
 
@@ -101,14 +102,14 @@ cdef class Acceptor(Base):
                 self.reap()                 # room for the one that is here, not for one that may come
             if self.board is not None and self.handover is not None:
                 target = self.board.least_loaded(self.slot.index)
-                if target != self.slot.index and self.hand_over(fd, target, listener.number, &address):
+                if target != self.slot.index and self.hand_over(fd, target, listener.number, &address, False):
                     close(fd)
                     continue
             add(&self.counters.connections, 1)
-            self.adopt(fd, listener, &address)
+            self.adopt(fd, listener, &address, False)
         return 0
 
-    cdef int adopt(self, int fd, Listener listener, sockaddr_storage* address) except -1:
+    cdef int adopt(self, int fd, Listener listener, sockaddr_storage* address, bint served) except -1:
         """Take a descriptor that is already counted as a connection of this worker."""
         cdef Connection c = Connection.__new__(Connection)
         c.fd = fd
@@ -119,14 +120,15 @@ cdef class Acceptor(Base):
         c.spool_limit = self.response_spool
         Py_INCREF(c)                        # the poller's and the queues' reference, until close_connection
         self.now_ms = pw_coarse_ms()
-        link_move(&c.link, &self.heads, self.now_ms)
+        c.first = not served
+        link_move(&c.link, &self.fresh if served else &self.heads, self.now_ms)
         try:
             self.poller.watch(c, True)
         except OSError:
             self.close_connection(c)
         return 0
 
-    cdef bint hand_over(self, int fd, int target, int listener, sockaddr_storage* address):
+    cdef bint hand_over(self, int fd, int target, int listener, sockaddr_storage* address, bint served):
         """Pass a descriptor to another worker; False when it will not take it. The caller closes its own."""
         cdef Passport passport
         cdef iovec part
@@ -141,6 +143,7 @@ cdef class Acceptor(Base):
         memset(&message, 0, sizeof(message))
         memset(control, 0, sizeof(control))
         passport.listener = listener
+        passport.served = served
         passport.family = address.ss_family
         memcpy(passport.address, address, sizeof(passport.address))
         part.iov_base = &passport
@@ -191,7 +194,9 @@ cdef class Acceptor(Base):
             memset(&address, 0, sizeof(address))
             memcpy(&address, passport.address, sizeof(passport.address))
             self.counters.received += 1
-            self.adopt(fd, self.listeners[passport.listener], &address)
+            if self.counters.connections > <int64_t>self.limit_connections:
+                self.reap()
+            self.adopt(fd, self.listeners[passport.listener], &address, passport.served)
         return 0
 
     cdef bint reap(self):
@@ -260,7 +265,7 @@ cdef class Acceptor(Base):
         memset(&address, 0, sizeof(address))
         memcpy(&address, c.address, sizeof(c.address))
         address.ss_family = c.family
-        if not self.hand_over(c.fd, target, (<Listener>c.listener).number, &address):
+        if not self.hand_over(c.fd, target, (<Listener>c.listener).number, &address, not c.first):
             return False
         self.close_connection(c)
         return True

@@ -40,6 +40,7 @@ cdef class Exchange:
     cdef int early_hint(self, object links) except -1
     cdef int finish(self) except -1
     cdef object after_write(self)
+    cdef int leave(self) except -1
     cdef int disconnect(self) except -1
     cdef int returned(self) except -1
     cdef int raised(self, object exc) except -1
@@ -55,13 +56,14 @@ cdef class ASGIEngine(Engine):
     cdef object loop
     cdef dict state
     cdef Strand strand
-    cdef set tasks
+    cdef int64_t running        # applications whose coroutine has not ended
     cdef object closed
     cdef object timer
     cdef object make_task
     cdef object context         # the one that requests begin with
     cdef FirstStep first_step
     cdef bint eager             # tasks run their first step when they are made
+    cdef bint step_now          # they do not by themselves, but can be made to
     cdef bint batch             # events are being handled and no task is current
     cdef bint log_waits
     cdef bint again_waits

@@ -18,7 +18,8 @@ from types import CoroutineType
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF
+from cpython.dict cimport PyDict_GetItemWithError
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport uint32_t
 
 from portway.engine.body cimport BODY_DONE
@@ -68,6 +69,18 @@ cdef double PAUSE_S = 0.05
 cdef str TYPE = sys.intern("type"), BODY = sys.intern("body"), MORE = sys.intern("more_body")
 cdef bytes FAILED = b"Internal Server Error\n"
 cdef dict DISCONNECT = {"type": "http.disconnect"}
+
+
+cdef bint comes_of_disconnect(object exc, int depth):
+    """Whether an exception is our ClientDisconnected, or what a framework has made of it."""
+    if exc is None or depth == 0:
+        return False
+    if isinstance(exc, ClientDisconnected):
+        return True
+    for inner in getattr(exc, "exceptions", ()):
+        if comes_of_disconnect(inner, depth - 1):
+            return True
+    return comes_of_disconnect(exc.__cause__ or exc.__context__, depth - 1)
 
 
 cdef class Exchange:
@@ -189,12 +202,19 @@ cdef class Exchange:
             RuntimeError: the message does not belong here in a response.
         """
         cdef str kind = message[TYPE]
+        cdef PyObject* body
+        cdef PyObject* more
         if self.gone or self.connection.broken:
             raise ClientDisconnected("the client has disconnected")
         if kind == "http.response.body":
             if self.stage != STARTED and self.stage != STREAMING:
                 raise RuntimeError(f"{kind} {self.why()}")
-            self.write_body(message.get(BODY, b""), message.get(MORE, False))
+            if type(message) is dict:
+                body = PyDict_GetItemWithError(message, BODY)
+                more = PyDict_GetItemWithError(message, MORE)
+                self.write_body(b"" if body == NULL else <object>body, more != NULL and <object>more)
+            else:
+                self.write_body(message.get(BODY, b""), message.get(MORE, False))
         elif kind == "http.response.start":
             if self.stage != NEW:
                 raise RuntimeError(f"{kind} {self.why()}")
@@ -266,13 +286,20 @@ cdef class Exchange:
         cdef Reply reply
         cdef Strand strand = self.engine.strand
         cdef Connection c = self.connection
+        # the strand's buffer is everybody's: no code of the application may run while it is filled
         headers = self.headers if type(self.headers) is list else list(self.headers)
-        pairs = [pair if type(pair) is tuple or type(pair) is list else tuple(pair) for pair in <list>headers]
+        for pair in <list>headers:
+            if type(pair) is not tuple and type(pair) is not list:
+                headers = [tuple(each) for each in <list>headers]
+                break
         strand.out.size = 0
         reply_status_code(&strand.out, &reply, self.status)
-        for pair in pairs:
-            name, value = pair
-            reply_field_bytes(&strand.out, &reply, name, value)
+        for pair in <list>headers:
+            if type(pair) is tuple and len(<tuple>pair) == 2:
+                reply_field_bytes(&strand.out, &reply, (<tuple>pair)[0], (<tuple>pair)[1])
+            else:
+                name, value = pair
+                reply_field_bytes(&strand.out, &reply, name, value)
         self.declared = reply.content_length
         self.silent = c.is_head or silent(reply.status)
         if self.trailers and c.minor:
@@ -423,6 +450,14 @@ cdef class Exchange:
 
     # -- ends ----------------------------------------------------------------------------------------------------
 
+    cdef int leave(self) except -1:
+        """The application's coroutine has ended."""
+        if self.inner is not None:
+            self.inner = self.task = None
+            self.engine.running -= 1
+            Py_DECREF(self)
+        return 0
+
     cdef int disconnect(self) except -1:
         """`receive` says http.disconnect from now on."""
         self.disconnected = True
@@ -432,17 +467,15 @@ cdef class Exchange:
 
     cdef int returned(self) except -1:
         """The application is done."""
-        self.engine.tasks.discard(self)
-        self.inner = self.task = None
+        self.leave()
         if self.stage != OVER and not self.gone:
             return self.raised_with(RuntimeError("the application returned before its response was complete"))
         self.scope = None
         return 0
 
     cdef int raised(self, object exc) except -1:
-        self.engine.tasks.discard(self)
-        self.inner = self.task = None
-        if isinstance(exc, ClientDisconnected) and (self.gone or self.connection.broken):
+        self.leave()
+        if (self.gone or self.connection.broken) and comes_of_disconnect(exc, 8):
             exc = None
         elif isinstance(exc, asyncio.CancelledError) and self.gone:
             exc = None
@@ -471,9 +504,7 @@ cdef class Exchange:
                 put(&engine.strand.out, PyBytes_AS_STRING(FAILED), PyBytes_GET_SIZE(FAILED))
             c.transmit(engine.poller, engine.strand.out.data, engine.strand.out.size, NULL, 0, None)
         else:
-            c.keep = 0                      # no right end for the body: the client sees that it was cut
-            if c.parked is None:
-                c.broken = 1
+            engine.cut_body(c)
         self.stage = OVER
         return engine.response_over(self)
 
@@ -505,7 +536,7 @@ Coroutine.register(Exchange)
 
 
 cdef class FirstStep:
-    """Stands in for `loop.call_soon` while a Task is made, and keeps what the Task asks for."""
+    """Stands in for `loop.call_soon` while a Task is made, before Python 3.12, and keeps what the Task asks for."""
 
     def __call__(self, step, *, context):
         self.step = step
@@ -531,10 +562,11 @@ cdef class ASGIEngine(Engine):
         self.loop = loop
         self.state = state
         self.strand = self.new_strand(0)
-        self.tasks = set()
         self.eager = sys.version_info >= (3, 12)
         self.make_task = partial(asyncio.Task, eager_start=True) if self.eager else asyncio.Task
         self.first_step = FirstStep.__new__(FirstStep)
+        # somebody else's replacement of call_soon is not ours to take away
+        self.step_now = not self.eager and "call_soon" not in getattr(loop, "__dict__", ())
         if self.poller.portable:
             self.poller.hook = self.watch_portable
             # opened before there was a hook
@@ -623,8 +655,9 @@ cdef class ASGIEngine(Engine):
         self.cut_all()
         if self.access is not None:
             self.access.flush()
-        for exchange in list(self.tasks):
-            (<Exchange>exchange).task.cancel()
+        for task in asyncio.all_tasks(self.loop):
+            if type(task.get_coro()) is Exchange:
+                task.cancel()
         self.closed.set_result(None)
         return 0
 
@@ -692,7 +725,9 @@ cdef class ASGIEngine(Engine):
         except BaseException as exc:
             exchange.raised(exc)
             return 0
-        self.tasks.add(exchange)
+        # asyncio holds on to its tasks weakly
+        Py_INCREF(exchange)
+        self.running += 1
         return self.run(exchange)
 
     cdef int run(self, Exchange exchange) except -1:
@@ -716,6 +751,9 @@ cdef class ASGIEngine(Engine):
                 task = self.make_task(exchange, loop=self.loop, name="request")
                 if exchange.inner is not None:
                     exchange.task = task
+                return 0
+            if not self.step_now:
+                exchange.task = self.make_task(exchange, loop=self.loop, name="request")
                 return 0
             self.loop.call_soon = first
             try:
@@ -809,7 +847,7 @@ cdef class ASGIEngine(Engine):
         self.access.flush()
 
     cdef bint at_work(self):
-        return len(self.tasks) > 0
+        return self.running > 0
 
     cdef int response_over(self, Exchange exchange) except -1:
         """A response is complete: count it and move the connection on."""

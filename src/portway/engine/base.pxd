@@ -98,6 +98,7 @@ cdef class Base:
     cdef int fault(self, object exc) except -1
     cdef int blame(self, object exc, str request) except -1
     cdef bint still_reads(self, Connection c)
+    cdef int cut_body(self, Connection c) except -1
     # what the classes below add
     cdef int begin_drain(self) except -1
     cdef int continue_drain(self) except -1

@@ -18,7 +18,7 @@ from portway.engine.connection cimport APPLICATION, BODY, CLOSED, HEAD
 from portway.engine.counters cimport add
 from portway.engine.cposix cimport (
     MSG_DONTWAIT, MSG_PEEK, SHUT_RDWR, close, nanosleep, pthread_create, pthread_t, pw_coarse_ms,
-    pw_now_ns, pw_unacknowledged, recv, shutdown, timespec,
+    pw_now_ns, pw_reset_on_close, pw_unacknowledged, recv, shutdown, timespec,
     write,
 )
 from portway.engine.deadlines cimport Link, link_move, link_remove, queue_expired, queue_first, queue_init
@@ -233,6 +233,15 @@ cdef class Base:
                 if why != NULL and c.state != HEAD:
                     self.tell(0, why, c)
                 self.close_connection(c)
+
+    cdef int cut_body(self, Connection c) except -1:
+        """The response cannot be completed: the client must not take what it has for all of it."""
+        c.keep = 0
+        if c.parked is None:
+            c.broken = 1
+            if not c.chunked:
+                pw_reset_on_close(c.fd)     # the end of the connection may be all that ends this body
+        return 0
 
     cdef bint still_reads(self, Connection c):
         """Whether a slow reader took bytes since its deadline was set.

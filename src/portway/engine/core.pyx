@@ -29,6 +29,7 @@ cdef enum:
     DISCARD_MOST = 65536        # of an unread body; more is not worth a new connection
     READ_AHEAD_MOST = 65536
     REQUESTS_AT_ONCE = 16       # pipelined on one connection before the others have their turn
+    TURNS_AT_ONCE = 48          # reads, of a body for example
     MEMO_MOST = 2048            # bytes of a header block worth remembering
 
 
@@ -88,7 +89,7 @@ cdef class Engine(Acceptor):
 
     cdef int advance(self, Connection c, Strand strand) except -1:
         """Move a connection on as far as its input and output allow; the caller has set `busy`."""
-        cdef int went, requests = 0
+        cdef int went, requests = 0, turns = 0
         cdef uint64_t parked
         try:
             while c.state != CLOSED:
@@ -107,10 +108,6 @@ cdef class Engine(Acceptor):
                 if c.state == HEAD:
                     went = self.read_head(c, strand)
                     requests += went
-                    if requests >= REQUESTS_AT_ONCE and went:
-                        self.again.append(c)
-                        self.on_again_added(strand)
-                        break
                 elif c.state == BODY or c.state == APPLICATION:
                     went = self.read_body(c, strand)
                 elif c.state == FLUSH and c.parked is None:
@@ -123,6 +120,11 @@ cdef class Engine(Acceptor):
                 else:
                     went = 0
                 if not went and not self.noted(c):
+                    break
+                turns += 1
+                if requests >= REQUESTS_AT_ONCE or turns >= TURNS_AT_ONCE:
+                    self.again.append(c)
+                    self.on_again_added(strand)
                     break
         except BaseException as exc:
             self.fault(exc)
@@ -175,7 +177,8 @@ cdef class Engine(Acceptor):
             parsed = self.known_block(c, parser, data, size)
         if parsed < 0:
             c.is_head = size > 4 and memcmp(data, b"HEAD ", 5) == 0
-            return self.refuse(c, strand, parser.head.status, parser.head.why)
+            self.refuse(c, strand, parser.head.status, parser.head.why)
+            return 1
         if parsed == 0:
             if not stashed:
                 c.keep_input(data, size)
@@ -454,11 +457,12 @@ cdef class Engine(Acceptor):
             if status == 503:
                 put(&out, b"Retry-After: 1\r\n", 16)
             reply_end(&out, &reply, END_LENGTH, len(text), KEEP_CLOSE, self.date, self.server)
-            c.head_sent = c.sent + out.size
+            c.head_sent = out.size + (c.sent if under_way else 0)
             if not c.is_head:
                 put(&out, text, len(text))
             c.status = status
             if not under_way:
+                c.sent = 0
                 self.counters.requests += 1
                 self.counters.in_flight += 1
             c.transmit(self.poller, out.data, out.size, NULL, 0, None)

@@ -146,6 +146,11 @@ cdef extern from * nogil:
     #endif
         return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
     }
+    /* Let close(2) reset the connection: what was sent must not pass for complete. */
+    static inline void pw_reset_on_close(int fd) {
+        struct linger hard = {1, 0};
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    }
     /* Bytes sent that the peer has not acknowledged; 0 where the system does not tell. */
     static inline int pw_unacknowledged(int fd) {
         int bytes = 0;
@@ -181,5 +186,6 @@ cdef extern from * nogil:
     uint64_t pw_now_ns()
     uint64_t pw_coarse_ms()
     int pw_unacknowledged(int fd)
+    void pw_reset_on_close(int fd)
     int pw_accept(int fd, sockaddr* address, socklen_t* size)
     ssize_t pw_sendfile(int to_fd, int from_fd, off_t at, size_t size)

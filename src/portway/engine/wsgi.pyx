@@ -191,7 +191,8 @@ cdef class Exchange:
             at = file.tell()
         except (AttributeError, OSError, ValueError):
             return 0
-        if not stat.S_ISREG(info.st_mode) or self.status is None:
+        # files of /proc say that they are empty
+        if not stat.S_ISREG(info.st_mode) or info.st_size == 0 or self.status is None:
             return 0
         size = max(0, info.st_size - at)
         self.write_head(size)
@@ -510,10 +511,7 @@ cdef class WSGIEngine(Engine):
             path = environ.get("RAW_URI", "").partition("?")[0]
             self.blame(exc, f"{environ.get('REQUEST_METHOD')} {path}")
         if c.started:
-            c.keep = 0                      # the body has no right end; without one the client sees that it is cut
-            if c.status < 500:
-                c.broken = c.broken or c.parked is None
-            return 0
+            return self.cut_body(c)
         exchange.strand.out.size = 0
         reply_status_code(&exchange.strand.out, &reply, 500)
         put(&exchange.strand.out, b"Content-Type: text/plain\r\n", 26)

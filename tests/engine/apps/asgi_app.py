@@ -31,7 +31,7 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
     match path.split("/")[1:]:
         case ["echo"]:
             await answer(send, await body_of(receive))
-        case ["facts"]:
+        case [*_, "facts"] | ["facts", *_]:
             await answer(send, json.dumps(scope, default=lambda value: value.decode("latin-1")).encode())
         case ["sum"]:
             await answer(send, await checksum(receive))

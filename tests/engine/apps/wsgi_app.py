@@ -30,7 +30,7 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[byt
     match path.split("/")[1:]:
         case ["echo"]:
             return answer(start_response, environ["wsgi.input"].read())
-        case ["facts"]:
+        case [*_, "facts"] | ["facts", *_]:
             return answer(start_response, json.dumps(facts(environ)).encode())
         case ["sum"]:
             return answer(start_response, checksum(environ["wsgi.input"]))
