@@ -16,4 +16,5 @@ cdef class Acceptor(Base):
     cdef bint hand_over(self, int fd, int target, int listener, sockaddr_storage* address, bint served)
     cdef int take_handed(self) except -1
     cdef bint reap(self)
+    cdef Connection longest_idle(self)
     cdef int pause_accepting(self, uint64_t ms) except -1

@@ -80,11 +80,13 @@ cdef class Acceptor(Base):
         cdef socklen_t size
         cdef int fd, target
         cdef bint full
+        cdef Connection spare
         if self.draining:
             return 0
         for _ in range(ACCEPTS_AT_ONCE):
             full = self.counters.connections >= <int64_t>self.limit_connections
-            if full and self.idle.count + self.fresh.count == 0:
+            spare = self.longest_idle() if full else None
+            if full and spare is None:
                 return self.pause_accepting(20)
             size = sizeof(address)
             fd = pw_accept(listener.fd, <sockaddr*>&address, &size)
@@ -98,8 +100,8 @@ cdef class Acceptor(Base):
                     continue
                 return 0
             self.counters.accepted += 1
-            if full:
-                self.reap()                 # room for the one that is here, not for one that may come
+            if spare is not None:
+                self.close_connection(spare)    # for the one that is here, not for one that may come
             if self.board is not None and self.handover is not None:
                 target = self.board.least_loaded(self.slot.index)
                 if target != self.slot.index and self.hand_over(fd, target, listener.number, &address, False):
@@ -201,6 +203,14 @@ cdef class Acceptor(Base):
 
     cdef bint reap(self):
         """Close the connection that has idled longest; False when none idles."""
+        cdef Connection c = self.longest_idle()
+        if c is None:
+            return False
+        self.close_connection(c)
+        return True
+
+    cdef Connection longest_idle(self):
+        """A connection without a request, under way or arriving; None when there is none."""
         cdef Link* link
         cdef Connection c
         cdef Queue* queue
@@ -210,10 +220,9 @@ cdef class Acceptor(Base):
             while link != NULL and link != &queue.ends:
                 c = <Connection>link.owner
                 if not c.busy and c.state == HEAD and not self.has_input(c):
-                    self.close_connection(c)
-                    return True
+                    return c
                 link = link.after
-        return False
+        return None
 
     cdef int pause_accepting(self, uint64_t ms) except -1:
         cdef Listener listener

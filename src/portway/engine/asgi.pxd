@@ -43,6 +43,7 @@ cdef class Exchange:
     cdef int leave(self) except -1
     cdef int disconnect(self) except -1
     cdef int returned(self) except -1
+    cdef int give_up(self) except -1
     cdef int raised(self, object exc) except -1
     cdef int raised_with(self, object exc) except -1
 

@@ -23,7 +23,7 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport uint32_t
 
 from portway.engine.body cimport BODY_DONE
-from portway.engine.connection cimport APPLICATION, CLOSED, DEAD, FLUSH, HEAD, SENT
+from portway.engine.connection cimport ALIVE_EXCHANGES, APPLICATION, CLOSED, FLUSH, HEAD, born, died
 from portway.engine.base cimport Listener, SMALL
 from portway.engine.cposix cimport pw_now_ns
 from portway.engine.poller cimport KIND_CONNECTION, READABLE, WRITABLE, Watched
@@ -85,6 +85,12 @@ cdef bint comes_of_disconnect(object exc, int depth):
 
 cdef class Exchange:
     """A request under way. To its Task it is a coroutine; the application gets `receive` and `deliver`."""
+
+    def __cinit__(self):
+        born(ALIVE_EXCHANGES)
+
+    def __dealloc__(self):
+        died(ALIVE_EXCHANGES)
 
     # -- the coroutine protocol ----------------------------------------------------------------------------------
 
@@ -469,13 +475,26 @@ cdef class Exchange:
         """The application is done."""
         self.leave()
         if self.stage != OVER and not self.gone:
+            if self.disconnected:
+                return self.give_up()
             return self.raised_with(RuntimeError("the application returned before its response was complete"))
         self.scope = None
         return 0
 
+    cdef int give_up(self) except -1:
+        """The client is gone and the application has left it at that: 499 for the log, as nginx has it."""
+        cdef Connection c = self.connection
+        self.stage = OVER
+        self.scope = None
+        if not c.started:
+            c.status = 499
+        c.keep = 0
+        c.broken = 1
+        return self.engine.response_over(self)
+
     cdef int raised(self, object exc) except -1:
         self.leave()
-        if (self.gone or self.connection.broken) and comes_of_disconnect(exc, 8):
+        if (self.gone or self.disconnected or self.connection.broken) and comes_of_disconnect(exc, 8):
             exc = None
         elif isinstance(exc, asyncio.CancelledError) and self.gone:
             exc = None

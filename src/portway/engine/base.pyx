@@ -14,7 +14,7 @@ from libc.stdlib cimport free, malloc
 
 from portway.engine.access cimport AccessLog
 from portway.engine.body cimport BODY_DONE
-from portway.engine.connection cimport APPLICATION, BODY, CLOSED, HEAD
+from portway.engine.connection cimport ALIVE_STRANDS, APPLICATION, BODY, CLOSED, HEAD, born, died
 from portway.engine.counters cimport add
 from portway.engine.cposix cimport (
     MSG_DONTWAIT, MSG_PEEK, SHUT_RDWR, close, nanosleep, pthread_create, pthread_t, pw_coarse_ms,
@@ -51,8 +51,10 @@ cdef class Strand:
         self.out.capacity = OUTPUT_SIZE
         if self.input == NULL or self.out.data == NULL:
             raise MemoryError()
+        born(ALIVE_STRANDS)
 
     def __dealloc__(self):
+        died(ALIVE_STRANDS)
         free(self.input)
         PyMem_Free(self.out.data)
 
@@ -416,7 +418,7 @@ cdef class Base:
         return 0
 
     cdef int on_close(self, Connection c) except -1:
-        """The connection ends with a request under way."""
+        """The connection, or its last request, ends before the response is complete."""
         return 0
 
     cdef bint wants_body(self, Connection c):

@@ -17,6 +17,13 @@ cdef enum:
     CLOSED = 6
 
 cdef enum:
+    ALIVE_CONNECTIONS = 0       # kinds of objects that are counted, see alive()
+    ALIVE_SEGMENTS = 1
+    ALIVE_STASHES = 2
+    ALIVE_EXCHANGES = 3
+    ALIVE_STRANDS = 4
+
+cdef enum:
     SENT = 0
     PARKED = 1
     DEAD = -1
@@ -97,3 +104,5 @@ cdef class Connection(Watched):
 
 
 cdef object temporary_file()
+cdef void born(int kind) noexcept nogil
+cdef void died(int kind) noexcept nogil

@@ -21,6 +21,23 @@ cdef enum:
     ALONE = 65536               # sends larger than this let other threads run
 
 
+cdef int64_t ALIVE[5]
+
+
+cdef void born(int kind) noexcept nogil:
+    ALIVE[kind] += 1
+
+
+cdef void died(int kind) noexcept nogil:
+    ALIVE[kind] -= 1
+
+
+def alive():
+    """Count what the engines of this process hold; after they have ended, anything but zeros is a leak."""
+    kinds = ("connections", "segments", "stashes", "exchanges", "strands")
+    return {kind: ALIVE[i] for i, kind in enumerate(kinds)}
+
+
 cdef object temporary_file():
     """An unbuffered temporary file without a name."""
     from tempfile import TemporaryFile      # late: most servers never need it, and it is slow to import
@@ -29,7 +46,11 @@ cdef object temporary_file():
 
 
 cdef class Segment:
+    def __cinit__(self):
+        born(ALIVE_SEGMENTS)
+
     def __dealloc__(self):
+        died(ALIVE_SEGMENTS)
         if self.own_fd:
             close(self.fd)
 
@@ -40,9 +61,11 @@ cdef class Connection(Watched):
         self.kind = KIND_CONNECTION
         self.first = 1
         link_init(&self.link, <void*>self)
+        born(ALIVE_CONNECTIONS)
 
     def __dealloc__(self):
-        PyMem_Free(self.stash)
+        self.drop_stash()
+        died(ALIVE_CONNECTIONS)
 
     cdef ssize_t receive(self, char* data, size_t size) noexcept:
         """Receive what there is; 0 when there is nothing now, -1 at the end or when the socket broke."""
@@ -72,6 +95,8 @@ cdef class Connection(Watched):
             grown = <char*>PyMem_Realloc(self.stash, wanted)
             if grown == NULL:
                 raise MemoryError()
+            if self.stash == NULL:
+                born(ALIVE_STASHES)
             self.stash = grown
             self.stash_capacity = wanted
         memcpy(self.stash + self.stash_size, data, size)
@@ -84,6 +109,8 @@ cdef class Connection(Watched):
             memmove(self.stash, self.stash + used, self.stash_size)
 
     cdef void drop_stash(self) noexcept:
+        if self.stash != NULL:
+            died(ALIVE_STASHES)
         PyMem_Free(self.stash)
         self.stash = NULL
         self.stash_size = self.stash_capacity = 0

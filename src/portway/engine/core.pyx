@@ -13,7 +13,7 @@ from libc.string cimport memchr, memcmp, memset
 
 from portway.engine.body cimport BODY_BROKEN, BODY_DONE, BODY_LENGTH, body_chunked, body_feed, body_length
 from portway.engine.connection cimport APPLICATION, BODY, CLOSED, DEAD, DISCARD, FLUSH, HEAD, LINGER, SENT
-from portway.engine.cposix cimport MSG_DONTWAIT, MSG_PEEK, SHUT_WR, pw_coarse_ms, pw_now_ns, read, recv, shutdown
+from portway.engine.cposix cimport SHUT_WR, pw_coarse_ms, pw_hung_up, pw_now_ns, read, shutdown
 from portway.engine.base cimport MEMOS, least
 from portway.engine.deadlines cimport link_move
 from portway.engine.head cimport FORM_ORIGIN, Framing, Head, HeadParser
@@ -323,13 +323,15 @@ cdef class Engine(Acceptor):
         """Receive body bytes, or what follows a request that the application still has."""
         cdef ssize_t got
         cdef bint complete = c.body.kind == BODY_DONE
-        if not c.readable or (complete and c.stash_size >= READ_AHEAD_MOST):
+        if not c.readable:
             return 0
-        if not complete and not self.wants_body(c):
-            if c.closing and recv(c.fd, strand.input, 1, MSG_PEEK | MSG_DONTWAIT) <= 0:
-                c.readable = 0
-                c.ended = c.broken = 1      # gone before its body: the application need not ask to be told
+        if c.stash_size >= READ_AHEAD_MOST if complete else not self.wants_body(c):
+            # nothing is read now, but an end is heard of all the same
+            if c.closing and pw_hung_up(c.fd):
+                c.ended = c.broken = 1
                 return self.close_connection(c)
+            if c.closing and complete:
+                self.on_broken(c, strand, 0, NULL)
             return 0
         got = c.receive(strand.input, INPUT_SIZE)
         if got == 0:
@@ -468,6 +470,8 @@ cdef class Engine(Acceptor):
             c.transmit(self.poller, out.data, out.size, NULL, 0, None)
         finally:
             PyMem_Free(out.data)
+        if under_way:
+            self.on_close(c)
         self.count(c)
         c.exchange = None
         c.state = FLUSH

@@ -123,6 +123,7 @@ cdef extern from * nogil:
     #include <sys/socket.h>
     #include <unistd.h>
     #include <fcntl.h>
+    #include <poll.h>
     #if defined(__linux__)
     #include <sys/sendfile.h>
     #include <sys/ioctl.h>
@@ -150,6 +151,11 @@ cdef extern from * nogil:
     static inline void pw_reset_on_close(int fd) {
         struct linger hard = {1, 0};
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    }
+    /* Whether both directions are gone: whatever is unread, nobody waits for an answer. */
+    static inline int pw_hung_up(int fd) {
+        struct pollfd p = {fd, 0, 0};
+        return poll(&p, 1, 0) > 0 && (p.revents & (POLLERR | POLLHUP)) != 0;
     }
     /* Bytes sent that the peer has not acknowledged; 0 where the system does not tell. */
     static inline int pw_unacknowledged(int fd) {
@@ -187,5 +193,6 @@ cdef extern from * nogil:
     uint64_t pw_coarse_ms()
     int pw_unacknowledged(int fd)
     void pw_reset_on_close(int fd)
+    int pw_hung_up(int fd)
     int pw_accept(int fd, sockaddr* address, socklen_t* size)
     ssize_t pw_sendfile(int to_fd, int from_fd, off_t at, size_t size)

@@ -15,7 +15,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memset
 
 from portway.engine.body cimport BODY_BROKEN, BODY_DONE, body_feed
-from portway.engine.connection cimport APPLICATION, BODY, CLOSED, DEAD, FLUSH, HEAD, PARKED, SENT, temporary_file
+from portway.engine.connection cimport ALIVE_EXCHANGES, APPLICATION, BODY, CLOSED, DEAD, FLUSH, HEAD, PARKED, SENT, born, died, temporary_file
 from portway.engine.base cimport INPUT_SIZE, Listener, SMALL
 from portway.engine.cposix cimport POLLIN, POLLOUT, poll, pollfd, pw_coarse_ms, write
 from portway.engine.deadlines cimport link_move
@@ -52,6 +52,12 @@ cdef class FileWrapper:
 
 cdef class Exchange:
     """One request and its response. `start_response` and what it returns belong to the application."""
+
+    def __cinit__(self):
+        born(ALIVE_EXCHANGES)
+
+    def __dealloc__(self):
+        died(ALIVE_EXCHANGES)
 
     def start_response(self, status, headers, exc_info=None):
         """PEP 3333's: may be called again only with `exc_info`, and not once the head has left."""
@@ -450,6 +456,12 @@ cdef class WSGIEngine(Engine):
         if c.parked is not None and not c.broken:
             return self.place(c)
         return self.after_response(c)
+
+    cdef int on_close(self, Connection c) except -1:
+        cdef Exchange exchange = <Exchange>c.exchange
+        if exchange is not None and exchange.file is not None:
+            exchange.file.close()
+        return 0
 
     cdef int on_again_added(self, Strand strand) except -1:
         if self.crew.leader != strand.index:

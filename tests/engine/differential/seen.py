@@ -67,7 +67,8 @@ def by_portway(data: bytes) -> Seen:
 def by_h11(data: bytes) -> Seen:
     """Parse with h11, which is strict and written from the RFCs."""
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 20)
-    connection.receive_data(data)
+    if data:
+        connection.receive_data(data)  # nothing at all would mean the end of the connection
     request, body = None, []
     try:
         while True:

@@ -1,0 +1,110 @@
+"""What an engine held is gone when it has ended: connections, exchanges, parked output, stashes, buffers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from portway.config import Settings
+from portway.engine.asgi import ASGIEngine
+from portway.engine.connection import alive
+from portway.engine.wsgi import WSGIEngine
+
+NOTHING = {"connections": 0, "segments": 0, "stashes": 0, "exchanges": 0, "strands": 0}
+BIG = b"x" * 3_000_000
+
+REQUESTS = [
+    b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 40,
+    b"GET /boom HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /big HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n" + BIG,
+    b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n" + BIG[:2_000_000],
+    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
+    b"GET / HT",
+    b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
+    b"",
+]
+
+
+def wsgi_app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    if environ["PATH_INFO"] == "/boom":
+        raise ValueError("boom")
+    environ["wsgi.input"].read()
+    start_response("200 OK", [])
+    return iter([BIG, BIG]) if environ["PATH_INFO"] == "/big" else [b"ok"]
+
+
+async def asgi_app(scope: dict[str, Any], receive: Callable[[], Any], send: Callable[[Any], Any]) -> None:
+    if scope["path"] == "/boom":
+        raise ValueError("boom")
+    while (message := await receive()).get("more_body"):
+        assert message["type"] == "http.request"
+    await send({"type": "http.response.start", "status": 200})
+    if scope["path"] == "/big":
+        for _ in range(2):
+            await send({"type": "http.response.body", "body": BIG, "more_body": True})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+def listening() -> socket.socket:
+    return socket.create_server(("127.0.0.1", 0), backlog=100)
+
+
+def exercise(address: tuple[str, int]) -> None:
+    """Every request once read to its end, once left in the middle, once reset."""
+    for data in REQUESTS:
+        for manner in ("read", "leave", "reset"):
+            with socket.create_connection(address, 10) as client, contextlib.suppress(OSError):
+                client.sendall(data)
+                if manner == "read":
+                    client.shutdown(socket.SHUT_WR)
+                    while client.recv(1 << 20):
+                        pass
+                elif manner == "leave":
+                    client.recv(10) if data.endswith(b"\r\n\r\n") and b"Expect" not in data else None
+                else:
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+
+def test_a_wsgi_engine_leaves_nothing() -> None:
+    def run() -> None:
+        sock = listening()
+        engine = WSGIEngine(wsgi_app, Settings())
+        engine.add_listener(sock)
+        thread = threading.Thread(target=engine.run)
+        thread.start()
+        exercise(sock.getsockname())
+        engine.drain(5)
+        thread.join(10)
+        assert not thread.is_alive()
+
+    before = {thread.name for thread in threading.enumerate()}
+    run()
+    for thread in threading.enumerate():
+        if thread.name not in before:
+            thread.join(10)
+    gc.collect()
+    assert alive() == NOTHING
+
+
+def test_an_asgi_engine_leaves_nothing() -> None:
+    async def serve() -> None:
+        sock = listening()
+        engine = ASGIEngine(asgi_app, Settings(), loop=asyncio.get_running_loop())
+        engine.add_listener(sock)
+        engine.start()
+        await asyncio.to_thread(exercise, sock.getsockname())
+        engine.drain(5)
+        await engine.wait_closed()
+
+    asyncio.run(serve())
+    gc.collect()
+    assert alive() == NOTHING
