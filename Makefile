@@ -31,6 +31,8 @@ $(VENV)/.installed: pyproject.toml | build/inplace.cfg
 	$(BIN)/python -m pip install -q --upgrade "pip>=25.1" "setuptools>=77" "cython>=3.2,<3.3"
 	PYTHONWARNINGS=ignore::UserWarning \
 	  $(BIN)/python -m pip install -q --group dev --no-build-isolation -e .
+	# Only for the runtime interface emulator inside it, which the tests run; none of its many dependencies.
+	$(BIN)/python -m pip install -q --no-deps aws-sam-cli
 	touch $@
 
 # Cython compares each unit with the .pxd files that it cimports, so only what changed is compiled,

@@ -10,8 +10,7 @@ from typing import Any, cast
 import pytest
 from starlette.applications import Starlette
 
-from portway.apps.lifespan import Lifespan
-from portway.apps.lifespan import Mode
+from portway.apps.lifespan import Lifespan, Mode
 from portway.errors import ShutdownFailed, StartupFailed
 
 App = Callable[..., Awaitable[None]]

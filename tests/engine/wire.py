@@ -20,6 +20,10 @@ FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ([\t\x20-\x7e\x80-\xff]*)")
 GET = b"GET %s HTTP/1.1\r\nHost: portway.test\r\n\r\n"
 
 
+class Ended(AssertionError):
+    """The connection ended before a response did."""
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """One response, interim ones included.
@@ -169,7 +173,8 @@ class Wire:
 
     def _until(self, mark: bytes) -> bytes:
         while mark not in self.received:
-            assert self._more(), f"the connection ended after {self.received[-300:]!r}"
+            if not self._more():
+                raise Ended(f"the connection ended after {self.received[-300:]!r}")
         data, _, self.received = self.received.partition(mark)
         return data
 
@@ -178,7 +183,8 @@ class Wire:
         self.received = self.received[size:]
         while missing > 0:
             piece = self.sock.recv(min(missing, 1 << 20))
-            assert piece, f"the connection ended {missing} bytes before the body did"
+            if not piece:
+                raise Ended(f"the connection ended {missing} bytes before the body did")
             parts.append(piece)
             missing -= len(piece)
         return b"".join(parts)

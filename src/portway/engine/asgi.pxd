@@ -1,63 +1,14 @@
 # cython: language_level=3
-from libc.stdint cimport int64_t, uint64_t
-
-from portway.engine.connection cimport Connection
-from portway.engine.base cimport Strand
-from portway.engine.core cimport Engine
-from portway.engine.reply cimport Reply
-
-
-# One request: the coroutine that its Task runs, and the application's `receive` and `send`.
-cdef class Exchange:
-    cdef ASGIEngine engine
-    cdef Connection connection
-    cdef object scope
-    cdef object inner           # the application's own coroutine
-    cdef object task
-    # the request body
-    cdef object piece           # what waits: bytes, a bytearray once it came in more than one piece
-    cdef uint64_t waiting       # bytes of body that the application has not taken
-    cdef bint complete          # its end has arrived
-    cdef bint delivered         # its end was given out
-    cdef bint disconnected      # what `receive` says from now on
-    cdef bint gone              # nothing can be sent any more
-    cdef object receiver        # the future that `receive` waits for
-    # the response
-    cdef int stage
-    cdef object status
-    cdef object headers
-    cdef bint trailers
-    cdef bint silent
-    cdef int64_t declared
-    cdef int64_t written
-    cdef object drainer         # the future that `send` waits for
-
-    cdef object message(self)
-    cdef int write_head(self, int64_t length) except -1
-    cdef int write_body(self, object body, bint more) except -1
-    cdef int write_file(self, int fd, int64_t at, int64_t size, bint more, object owner) except -1
-    cdef int write_trailers(self, object headers) except -1
-    cdef int early_hint(self, object links) except -1
-    cdef int finish(self) except -1
-    cdef object after_write(self)
-    cdef int leave(self) except -1
-    cdef int disconnect(self) except -1
-    cdef int returned(self) except -1
-    cdef int give_up(self) except -1
-    cdef int raised(self, object exc) except -1
-    cdef int raised_with(self, object exc) except -1
+from portway.engine.asgi_exchange cimport ASGIBase, Exchange
 
 
 cdef class FirstStep:
     cdef object step, context
 
 
-cdef class ASGIEngine(Engine):
+cdef class ASGIEngine(ASGIBase):
     cdef object app
-    cdef object loop
     cdef dict state
-    cdef Strand strand
-    cdef int64_t running        # applications whose coroutine has not ended
     cdef object closed
     cdef object timer
     cdef object make_task
@@ -67,11 +18,7 @@ cdef class ASGIEngine(Engine):
     cdef bint step_now          # they do not by themselves, but can be made to
     cdef bint batch             # events are being handled and no task is current
     cdef bint log_waits
-    cdef bint again_waits
 
-    cdef int response_over(self, Exchange exchange) except -1
-    cdef int resume(self, Connection c) except -1
     cdef int run(self, Exchange exchange) except -1
     cdef int serve_batch(self) except -1
-    cdef int schedule_again(self) except -1
     cdef int end(self) except -1

@@ -10,10 +10,8 @@ from portway.engine.base import _Report
 from portway.engine.core import Engine
 from portway.engine.counters import Board, Slot
 
-_Message = MutableMapping[str, Any]
-_Application = Callable[
-    [_Message, Callable[[], Awaitable[_Message]], Callable[[_Message], Awaitable[None]]], Awaitable[None]
-]
+# scope, receive and send are of whatever type the application gives them.
+_Application = Callable[[Any, Any, Any], Awaitable[object]]
 
 class ASGIEngine(Engine):
     """Serves one ASGI 3 application on one event loop.

@@ -86,7 +86,7 @@ class Slot:
         """Responses with a status of 500 to 599."""
 
     def expect(self) -> None:
-        """Count a connection that is on its way to this slot; the worker that gets it does not do so again."""
+        """Count a connection that is on its way to this slot; the worker that gets it does not again."""
 
     def reset(self) -> None:
         """Zero everything, before a new worker takes the slot."""

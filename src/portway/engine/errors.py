@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Refused(Exception):
-    """A request that the engine answers itself, with `status`, because of `why` (one line, no peer's bytes)."""
+    """A request that the engine answers itself with `status` because of `why` (one line, no peer's bytes)."""
 
     def __init__(self, status: int, why: str) -> None:
         self.status = status

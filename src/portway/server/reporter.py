@@ -70,8 +70,10 @@ class Reporter:
             self._log.entry("warning", f"{unlogged} more refused requests were not logged")
         if wanted:
             peer = client or "an unnamed client"
-            done = f"refused a request from {peer}: {status}, " if status else f"closed a connection from {peer}: "
-            self._log.entry("warning", done + why)
+            if status:
+                self._log.entry("warning", f"refused a request from {peer}: {status}, {why}")
+            else:
+                self._log.entry("warning", f"closed a connection from {peer}: {why}")
 
     def _next_window(self) -> int:
         """Start a new window if the old one is over; return how many refusals the old one left out."""

@@ -149,9 +149,10 @@ NEXT = [b"", b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n", b"\r\n", b"x"]
 
 GOOD = [
     b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"GET /a?b=c HTTP/1.1\r\nHost: a:80\r\nUser-Agent: x/1.0 (y; z)\r\nAccept: */*\r\nCookie: a=b; c=d\r\n\r\n",
+    b"GET /a?b=c HTTP/1.1\r\nHost: a:80\r\nUser-Agent: x/1 (y; z)\r\nAccept: */*\r\nCookie: a=b; c=d\r\n\r\n",
     b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Type: text/plain\r\n\r\nhello",
-    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;a=b\r\n world\r\n0\r\nX: y\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"5\r\nhello\r\n6;a=b\r\n world\r\n0\r\nX: y\r\n\r\n",
     b"OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close, x\r\nExpect: 100-continue\r\n\r\n",
     b"GET http://a.b/c HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
 ]

@@ -50,6 +50,8 @@ Seen = Request | Rejection | Incomplete
 
 def by_portway(data: bytes) -> Seen:
     """Parse with the engine."""
+    while data.startswith(b"\r\n"):  # empty lines before a request are the connection's to skip
+        data = data[2:]
     try:
         head = HeadParser().parse(data)
         if head is None:

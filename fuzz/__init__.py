@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing of the engine: `make fuzz`, or `python -m fuzz --help`."""
