@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,9 +66,23 @@ class Running:
         """Return the last lines of its output, for an error message."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
 
+    def pause(self) -> None:
+        """Stop all its processes: some servers poll without rest, and would take the core from the others."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """End a pause."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        for pid in self.pids():
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
     def stop(self, patience_s: float = 5.0) -> None:
         """End it: SIGTERM to the leader, SIGKILL to what is left of its session."""
         pids = self.pids()
+        self.go_on()
         if self.process.poll() is None:
             self.process.terminate()
             try:

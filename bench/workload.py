@@ -190,11 +190,14 @@ def _turns(
     told: Callable[[str], None],
 ) -> None:
     def one(name: str) -> wrk.Sample:
+        up[name].go_on()
         try:
             return sample(workload, up[name], options.seconds)
         except (BenchError, OSError, http.client.HTTPException) as error:
             series[name].failure = str(error)
             return wrk.Sample(0.0, 0, 0.0, 0, 0)
+        finally:
+            up[name].pause()
 
     def progress(name: str, figures: wrk.Sample) -> None:
         cores = f"server {figures.server_cpu:.0%} load {figures.load_cpu:.0%}"
@@ -207,5 +210,7 @@ def _turns(
     keep = frozenset(up) if options.all_rounds else frozenset({"portway", "nginx"})
     calls = {name: (lambda name=name: one(name)) for name in up}
     time.sleep(0.2)
+    for server in up.values():
+        server.pause()
     for name, samples in in_turns(calls, options.rounds, keep=keep, told=progress).items():
         series[name].samples = [] if series[name].failure else samples

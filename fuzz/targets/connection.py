@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from fuzz.serving import serve_asgi, serve_wsgi
+from portway.engine.head import HeadParser
 from tests.engine.differential.seen import Incomplete, Rejection, Request, by_portway
 from tests.engine.wire import Response, Wire
 
@@ -41,6 +42,7 @@ def digest(method: str, query: str, body: bytes) -> bytes:
     return hashlib.sha256(f"{method} {query} ".encode() + body).hexdigest().encode()
 
 
+PARSER = HeadParser()
 SERVERS = [serve_wsgi(wsgi_app), serve_asgi(asgi_app)]
 
 
@@ -64,7 +66,7 @@ def one(data: bytes) -> None:
 def check(wire: Wire, data: bytes) -> None:
     """Compare the answers with what is asked, request by request."""
     while True:
-        seen = by_portway(data)
+        seen = by_portway(data, PARSER)
         if not isinstance(seen, Request):
             break
         response = answer(wire, seen.method.decode("latin-1"))
@@ -89,7 +91,7 @@ def check(wire: Wire, data: bytes) -> None:
 
 def answer(wire: Wire, method: str) -> Response | None:
     """Return the next final answer, None when the connection ends instead."""
-    while wire.received or wire._more():
+    while wire.received or wire.more():
         response = wire.response("HEAD" if method == "HEAD" else "GET")
         if response.status >= 200:
             return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,6 +19,14 @@ Handler = Callable[..., LambdaHandler]
 def interface(request: pytest.FixtureRequest) -> str:
     """The interface that the test's application has."""
     return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def own_sigterm() -> Iterator[None]:
+    """A handler takes SIGTERM for its environment; the test process takes it back."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture

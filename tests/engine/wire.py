@@ -133,7 +133,7 @@ class Wire:
 
     def rest(self) -> bytes:
         """Return everything until the end of the connection, a reset included."""
-        while self._more():
+        while self.more():
             pass
         rest, self.received = self.received, b""
         return rest
@@ -173,7 +173,7 @@ class Wire:
 
     def _until(self, mark: bytes) -> bytes:
         while mark not in self.received:
-            if not self._more():
+            if not self.more():
                 raise Ended(f"the connection ended after {self.received[-300:]!r}")
         data, _, self.received = self.received.partition(mark)
         return data
@@ -182,20 +182,24 @@ class Wire:
         parts, missing = [self.received[:size]], size - len(self.received)
         self.received = self.received[size:]
         while missing > 0:
-            piece = self.sock.recv(min(missing, 1 << 20))
+            piece = self._receive(min(missing, 1 << 20))
             if not piece:
                 raise Ended(f"the connection ended {missing} bytes before the body did")
             parts.append(piece)
             missing -= len(piece)
         return b"".join(parts)
 
-    def _more(self) -> bool:
-        try:
-            piece = self.sock.recv(65536)
-        except ConnectionResetError:
-            return False
+    def more(self) -> bool:
+        """Receive whatever comes next into `received`; return False at the end of the connection."""
+        piece = self._receive(65536)
         self.received += piece
         return bool(piece)
+
+    def _receive(self, most: int) -> bytes:
+        try:
+            return self.sock.recv(most)
+        except ConnectionResetError:
+            return b""
 
 
 def _fields(lines: list[bytes]) -> tuple[tuple[str, str], ...]:

@@ -48,12 +48,16 @@ class Incomplete:
 Seen = Request | Rejection | Incomplete
 
 
-def by_portway(data: bytes) -> Seen:
+# The peers have other limits, or none; lengths are no subject here.
+UNLIMITED = HeadParser(1 << 20, 1 << 20, 1 << 20, 1 << 16)
+
+
+def by_portway(data: bytes, parser: HeadParser = UNLIMITED) -> Seen:
     """Parse with the engine."""
     while data.startswith(b"\r\n"):  # empty lines before a request are the connection's to skip
         data = data[2:]
     try:
-        head = HeadParser().parse(data)
+        head = parser.parse(data)
         if head is None:
             return Incomplete()
         length = None if head["chunked"] else head["content_length"] or 0
@@ -62,7 +66,7 @@ def by_portway(data: bytes) -> Seen:
         return Rejection(refused.why)
     if not complete and length != 0:
         return Incomplete()
-    fields = tuple((name.lower(), value) for name, value in head["fields"])
+    fields = _alike(head["fields"])
     return Request(head["method"], head["target"], head["minor"], fields, body, rest)
 
 
@@ -86,7 +90,7 @@ def by_h11(data: bytes) -> Seen:
     except h11.RemoteProtocolError as error:
         return Rejection(str(error))
     assert request is not None
-    fields = tuple((bytes(name), bytes(value)) for name, value in request.headers)
+    fields = _alike([(bytes(name), bytes(value)) for name, value in request.headers])
     minor = int(request.http_version[2:])
     rest = bytes(connection.trailing_data[0])
     return Request(bytes(request.method), bytes(request.target), minor, fields, b"".join(body), rest)
@@ -107,7 +111,7 @@ class _Callbacks:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.in_head:
-            self.fields.append((name.lower(), value.strip(b" \t")))
+            self.fields.append((name, value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
         self.in_head = False
@@ -132,6 +136,14 @@ def by_httptools(data: bytes) -> Seen:
             return Rejection(str(error))
         if seen.complete:
             minor = int(parser.get_http_version()[2:])
-            fields, body = tuple(seen.fields), b"".join(seen.body)
+            fields, body = _alike(seen.fields), b"".join(seen.body)
             return Request(parser.get_method(), seen.target, minor, fields, body, data[at + 1 :])
     return Incomplete()
+
+
+def _alike(fields: list[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
+    """Write fields as all parsers' are: names and codings, which have no case, in lower case."""
+    return tuple(
+        (name.lower(), value.lower() if name.lower() == b"transfer-encoding" else value)
+        for name, value in fields
+    )
