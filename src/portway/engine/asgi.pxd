@@ -3,7 +3,7 @@ from portway.engine.asgi_exchange cimport ASGIBase, Exchange
 
 
 cdef class FirstStep:
-    cdef object step, context
+    cdef object loop, step, context
 
 
 cdef class ASGIEngine(ASGIBase):

@@ -40,9 +40,13 @@ cdef double PAUSE_S = 0.05
 cdef class FirstStep:
     """Stands in for `loop.call_soon` while a Task is made, before Python 3.12, and keeps what the Task asks for."""
 
-    def __call__(self, step, *, context):
-        self.step = step
-        self.context = context
+    def __call__(self, step, *arguments, context=None):
+        if self.step is None and type(step).__name__ == "TaskStepMethWrapper":
+            self.step = step
+            self.context = context
+            return None
+        # a finalizer that the garbage collector runs just now
+        return type(self.loop).call_soon(self.loop, step, *arguments, context=context)
 
 
 cdef class ASGIEngine(ASGIBase):
@@ -67,6 +71,7 @@ cdef class ASGIEngine(ASGIBase):
         self.eager = sys.version_info >= (3, 12)
         self.make_task = partial(asyncio.Task, eager_start=True) if self.eager else asyncio.Task
         self.first_step = FirstStep.__new__(FirstStep)
+        self.first_step.loop = loop
         # somebody else's replacement of call_soon is not ours to take away
         self.step_now = not self.eager and "call_soon" not in getattr(loop, "__dict__", ())
         if self.poller.portable:
@@ -253,6 +258,8 @@ cdef class ASGIEngine(ASGIBase):
             step, context = first.step, first.context
             first.step = first.context = None
             exchange.task = task
+            if step is None:
+                return 0
             PyContext_Enter(context)
             try:
                 step()

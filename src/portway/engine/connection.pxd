@@ -103,6 +103,6 @@ cdef class Connection(Watched):
     cdef object peer(self)
 
 
-cdef object temporary_file()
+cdef object temporary_file(bint buffered)
 cdef void born(int kind) noexcept nogil
 cdef void died(int kind) noexcept nogil

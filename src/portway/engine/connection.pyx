@@ -38,11 +38,11 @@ def alive():
     return {kind: ALIVE[i] for i, kind in enumerate(kinds)}
 
 
-cdef object temporary_file():
-    """An unbuffered temporary file without a name."""
+cdef object temporary_file(bint buffered):
+    """A temporary file without a name."""
     from tempfile import TemporaryFile      # late: most servers never need it, and it is slow to import
 
-    return TemporaryFile(buffering=0)
+    return TemporaryFile() if buffered else TemporaryFile(buffering=0)
 
 
 cdef class Segment:
@@ -209,7 +209,7 @@ cdef class Connection(Watched):
         cdef off_t at
         if self.spool is None:
             try:
-                self.spool = temporary_file()
+                self.spool = temporary_file(False)
             except OSError:
                 self.broken = self.unspooled = 1
                 return DEAD

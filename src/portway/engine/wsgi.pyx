@@ -379,7 +379,7 @@ cdef class WSGIEngine(Engine):
         exchange.size += size
         try:
             if exchange.file is None and exchange.size > self.body_memory:
-                exchange.file = temporary_file()
+                exchange.file = temporary_file(True)
                 if exchange.data is not None:
                     exchange.file.write(exchange.data)
                     exchange.data = None
@@ -428,7 +428,12 @@ cdef class WSGIEngine(Engine):
             return self.refuse(c, strand, 503, b"more requests at once than limit-concurrency")
         exchange.strand = strand
         if exchange.size:
-            exchange.input.inner = exchange.body_file()
+            try:
+                exchange.input.inner = exchange.body_file()
+            except OSError:
+                # the last of it did not fit
+                self.lazy -= exchange.lazy
+                return self.refuse(c, strand, 503, b"no room for the request body")
             if K_LENGTH not in exchange.environ:
                 exchange.environ[K_LENGTH] = str(exchange.size)
         self.executing += 1
@@ -441,13 +446,12 @@ cdef class WSGIEngine(Engine):
             self.failed(exchange, exc)
         finally:
             crew.leave_call(strand.index, exchange.place, began)
+            self.executing -= 1
+            self.lazy -= exchange.lazy
         exchange.environ = None
         exchange.headers = None
         if exchange.file is not None:
             exchange.file.close()
-        self.executing -= 1
-        if exchange.lazy:
-            self.lazy -= 1
         if c.exchange is not exchange:
             return 0                        # refused in the middle of its body
         self.count(c)
@@ -520,8 +524,11 @@ cdef class WSGIEngine(Engine):
             if not c.started:
                 return self.refuse(c, exchange.strand, exc.status, exc.args[0].encode())
         elif not (c.broken and isinstance(exc, ConnectionError)):
-            path = environ.get("RAW_URI", "").partition("?")[0]
-            self.blame(exc, f"{environ.get('REQUEST_METHOD')} {path}")
+            try:
+                request = f"{environ['REQUEST_METHOD']} {environ['RAW_URI'].partition('?')[0]}"
+            except Exception:               # the environ is the application's to change
+                request = "a request"
+            self.blame(exc, request)
         if c.started:
             return self.cut_body(c)
         exchange.strand.out.size = 0
