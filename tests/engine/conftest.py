@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from tests.support.processes import Portway
 
 APPS = Path(__file__).parent / "apps"
 ROOT = APPS.parent.parent.parent
+# What lets a fixture application import its neighbours, and a run on another build of the package find that.
+IMPORTING = {"PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])}
 # Driver, poller, and for ASGI the event loop where it is not asyncio's own.
 WSGI_WAYS = ("wsgi-epoll", "wsgi-poll")
 ASGI_WAYS = ("asgi-epoll", "asgi-poll", "asgi-epoll-uvloop", "asgi-poll-uvloop")
@@ -33,9 +36,7 @@ def serve(way: str, app: str = "app", *args: str) -> Portway:
     """
     driver, poller, *loop = way.split("-")
     args += ("--loop", *loop) if loop else ()
-    return Portway(
-        str(APPS / f"{driver}_{app}.py"), *args, env={"PORTWAY_POLLER": poller, "PYTHONPATH": str(ROOT)}
-    )
+    return Portway(str(APPS / f"{driver}_{app}.py"), *args, env={"PORTWAY_POLLER": poller, **IMPORTING})
 
 
 def server_fixture(app: str, *args: str, ways: tuple[str, ...] = WAYS) -> Callable[..., Iterator[Portway]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.engine.conftest import APPS, ROOT
+from tests.engine.conftest import APPS, IMPORTING
 from tests.engine.wire import Wire
 from tests.support.processes import Portway
 
@@ -27,7 +27,7 @@ CHUNKED_FORM = b"5\r\nwords\r\n7\r\n=Bergen\r\n0\r\n\r\n"
 def validated(request: pytest.FixtureRequest) -> Iterator[Portway]:
     """One of the applications, behind its validator."""
     name = request.param.partition("-")[2]
-    env = {"VALIDATED": name, "PYTHONPATH": str(ROOT)}
+    env = {"VALIDATED": name, **IMPORTING}
     interface = request.param.partition("-")[0]
     with Portway(str(APPS / SERVED[request.param]), "--interface", interface, env=env) as server:
         yield server.ready()
