@@ -46,7 +46,7 @@ CASES: list[tuple[str, list[str], dict[str, str], int]] = [
     ("bad-bind", ["serve", "site:app", "-b", ":80", "--bind", "http://localhost"], {}, 1),
     ("bad-variable", ["serve", "site:app"], {"PORTWAY_KEEP_ALIVE": "for ever"}, 1),
     ("bad-port", ["serve", "site:app"], {"PORT": "http"}, 1),
-    ("bad-web-concurrency", ["serve", "site:app"], {"WEB_CONCURRENCY": "auto"}, 1),
+    ("bad-web-concurrency", ["serve", "site:app"], {"WEB_CONCURRENCY": "many"}, 1),
     ("bad-key", ["serve", "site:app", "-c", "wrong.toml"], {}, 1),
     ("bad-env-file-value", ["serve", "site:app", "--env-file", "live.env"], {}, 1),
     ("bad-file", ["serve", "site:app", "-c", "syntax.toml"], {}, 1),

@@ -13,7 +13,7 @@ from portway.config.declared import BY_VARIABLE, DECLARED
 from portway.errors import BadValue, ConfigError, ConfigFileError, Conflict, UnknownOption
 
 IN_ENV = "in the environment"
-WHOLE = "must be a whole number from 1 to 512"
+WORKERS = "must be a whole number from 1 to 512, a range such as 2:8, or auto"
 A_PORT = "must be a port from 1 to 65535"
 CLEAN = "must not contain control characters or bytes that are not UTF-8"
 BYTES = 'must be a number of bytes such as 65536, "64k" or "16M"'
@@ -58,7 +58,7 @@ def test_precedence(
     flags: dict[str, object], environ: dict[str, str], table: dict[str, object], workers: int, comment: str
 ) -> None:
     loaded = load(flags, environ, file(**table))
-    assert loaded.settings.process.workers == workers
+    assert loaded.settings.process.workers.minimum == workers
     assert loaded.origins["workers"].comment == comment
 
 
@@ -91,14 +91,14 @@ def test_switches() -> None:
     [
         ({"workers": "0"}, {}, {}, "--workers must be from 1 to 512, not '0'"),
         ({"app": "a\nb"}, {}, {}, f"APP {CLEAN}, not 'a\\nb'"),
-        ({}, {"PORTWAY_WORKERS": "x"}, {}, f"PORTWAY_WORKERS {IN_ENV} {WHOLE}, not 'x'"),
-        ({}, {"WEB_CONCURRENCY": "auto"}, {}, f"WEB_CONCURRENCY {IN_ENV} {WHOLE}, not 'auto'"),
+        ({}, {"PORTWAY_WORKERS": "x"}, {}, f"PORTWAY_WORKERS {IN_ENV} {WORKERS}, not 'x'"),
+        ({}, {"WEB_CONCURRENCY": "many"}, {}, f"WEB_CONCURRENCY {IN_ENV} {WORKERS}, not 'many'"),
         ({}, {"PORT": "http"}, {}, f"PORT {IN_ENV} {A_PORT}, not 'http'"),
         ({}, {"PORT": "0"}, {}, f"PORT {IN_ENV} {A_PORT}, not '0'"),
         ({}, {"PORT": "65536"}, {}, f"PORT {IN_ENV} {A_PORT}, not '65536'"),
         ({}, {"PORT": "tcp://10.0.0.1:80"}, {}, f"PORT {IN_ENV} {A_PORT}, not 'tcp://10.0.0.1:80'"),
-        ({}, {}, {"workers": "4"}, f"workers in portway.toml {WHOLE}, not '4'"),
-        ({}, {}, {"workers": True}, f"workers in portway.toml {WHOLE}, not True"),
+        ({}, {}, {"workers": "4"}, f"workers in portway.toml {WORKERS}, not '4'"),
+        ({}, {}, {"workers": True}, f"workers in portway.toml {WORKERS}, not True"),
         ({}, {}, {"server-header": "yes"}, "server-header in portway.toml must be true or false, not 'yes'"),
         ({}, {}, {"bind": [":1", 2]}, "bind in portway.toml must be a string, not 2"),
         ({}, {}, {"bind": [":1", ":1"]}, "bind in portway.toml must not hold a value twice, not '0.0.0.0:1'"),
@@ -172,7 +172,7 @@ def test_variables_that_are_no_option_are_known() -> None:
 def test_an_environment_file_stands_behind_the_environment_and_before_the_file() -> None:
     env_file = EnvFile(".env", {"PORTWAY_WORKERS": "3", "PORTWAY_THREADS": "2", "PORT": "99", "SECRET": "x"})
     loaded = load({}, {"PORTWAY_WORKERS": "5"}, file(threads=9), env_file)
-    assert (loaded.settings.process.workers, loaded.settings.process.threads) == (5, 2)
+    assert (loaded.settings.process.workers.minimum, loaded.settings.process.threads) == (5, 2)
     assert loaded.settings.listen.bind == ("0.0.0.0:99",)
     assert loaded.origins["threads"].comment == "environment PORTWAY_THREADS in .env"
     assert loaded.origins["workers"].comment == "environment PORTWAY_WORKERS"

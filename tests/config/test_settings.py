@@ -12,11 +12,12 @@ from portway.config.declared import BY_NAME, DECLARED, ENVIRONMENT_ONLY, FALLBAC
 from portway.config.kinds import Choice, Kind, Text
 from portway.config.option import Declared
 from portway.config.show import value_of
+from portway.config.worker_range import WorkerRange
 
 DEFAULTS = {
     "bind": ("127.0.0.1:8000",),
     "backlog": 2048,
-    "workers": 1,
+    "workers": WorkerRange(1, 1),
     "threads": 4,
     "lifespan": "auto",
     "limit-request-line": 8190,
@@ -96,4 +97,4 @@ def test_choices_are_the_annotated_ones() -> None:
 
 def test_settings_are_frozen() -> None:
     with pytest.raises(AttributeError):
-        Settings().process.workers = 2  # type: ignore[misc]
+        Settings().process.threads = 2  # type: ignore[misc]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from portway.server.signals import NOT_FOR_WORKERS
 from tests.support.client import Client, ConnectionLost, get
 from tests.support.processes import Portway, is_alive, wait_for_end
 
@@ -154,18 +155,7 @@ def test_a_worker_that_is_still_starting_ends_with_its_arbiter(tmp_path: Path) -
         wait_for_end(worker)
 
 
-@pytest.mark.parametrize("number", [signal.SIGWINCH, signal.SIGUSR2])
-def test_the_arbiter_survives_signals_without_a_meaning(number: signal.Signals) -> None:
-    with Portway("wsgi.py") as server:
-        (worker,) = server.ready().workers()
-        server.send(number)
-        server.send(signal.SIGTTOU)
-        server.wait_for("cannot go to 0 workers")
-        assert server.workers() == [worker]
-        assert server.stop() == 0
-
-
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR2])
+@pytest.mark.parametrize("number", NOT_FOR_WORKERS)
 def test_a_worker_shrugs_off_signals_meant_for_the_arbiter(number: signal.Signals) -> None:
     with Portway("wsgi.py") as server:
         (worker,) = server.ready().workers()

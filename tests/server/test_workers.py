@@ -11,12 +11,13 @@ import pytest
 
 from portway.config import Settings
 from portway.engine.counters import DRAINING, READY
-from portway.server.assignment import BecomeWorker, Shared
+from portway.server.assignment import QUICK_STOP_S, Assignment, BecomeChild, Shared
+from portway.server.children import Generation, WorkerProcess
 from portway.server.heartbeat import LIMIT_S, LONGEST_LOOK_S
 from portway.server.logs import ErrorLog
 from portway.server.messages import Ready
 from portway.server.slots import Slots
-from portway.server.workers import QUICK_STOP_S, SLOW_START_S, WorkerProcess, Workers
+from portway.server.workers import SLOW_START_S, Workers
 
 
 class Floor:
@@ -27,30 +28,35 @@ class Floor:
         self.log = log
         self.closed_in_child = False
         self.shared = Shared(Settings(), ErrorLog(str(log)), None, None, [], Slots(4))
-        self.workers = Workers(self.shared, lambda: self.now, self._close_in_child)
+        self.generation = Generation(1, self.shared, target=1)
+        self.workers = Workers(lambda: self.now, self._close_in_child, self._live, lambda _, orders: 0)
 
     def _close_in_child(self) -> None:
         self.closed_in_child = True
 
-    def spawn(self, work: Callable[[BecomeWorker], object]) -> WorkerProcess:
+    def _live(self, assignment: Assignment) -> int:
+        return int(bool(self.work(assignment)))
+
+    def spawn(self, work: Callable[[Assignment], object]) -> WorkerProcess:
         """Fork a child that does some work and ends with what it returns."""
         slot = self.shared.slots.take()
         assert slot is not None
+        self.work = work
         try:
-            return self.workers.spawn(slot, generation=1)
-        except BecomeWorker as birth:
+            return self.workers.spawn(slot, self.generation)
+        except BecomeChild as birth:
             try:
-                os._exit(int(bool(work(birth))))
+                os._exit(birth.life())
             finally:
                 os._exit(99)
 
     def sleeper(self, *, deaf: bool = False) -> WorkerProcess:
         """Fork a child that says it is ready and then waits for a signal to end it."""
 
-        def work(birth: BecomeWorker) -> None:
+        def work(assignment: Assignment) -> None:
             # whatever the test process does about it
             signal.signal(signal.SIGTERM, signal.SIG_IGN if deaf else signal.SIG_DFL)
-            birth.assignment.channel.send(Ready("WSGI", ""))
+            assignment.channel.send(Ready("WSGI", ""))
             while True:
                 signal.pause()
 
@@ -65,7 +71,7 @@ class Floor:
     def end_of(self, worker: WorkerProcess) -> int:
         """Wait for a child's end; return its exit code as the arbiter sees it."""
         os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)
-        ((ended, status),) = self.workers.reap()
+        ((_, ended, status),) = self.workers.reap()
         assert ended is worker
         worker.channel.close()
         return status
@@ -83,7 +89,7 @@ def floor(tmp_path: Path) -> Iterator[Floor]:
 
 
 def test_an_exit_code_and_a_signal_are_told_apart(floor: Floor) -> None:
-    assert floor.end_of(floor.spawn(lambda birth: True)) == 1
+    assert floor.end_of(floor.spawn(lambda assignment: True)) == 1
     worker = floor.sleeper()
     floor.workers.kill(worker)
     assert floor.end_of(worker) == -signal.SIGKILL
@@ -93,15 +99,15 @@ def test_an_exit_code_and_a_signal_are_told_apart(floor: Floor) -> None:
 def test_a_child_has_nothing_that_only_the_arbiter_may_have(floor: Floor) -> None:
     sibling = floor.sleeper()
 
-    def work(birth: BecomeWorker) -> bool:
-        return floor.closed_in_child and sibling.channel.fileno() == -1 and birth.assignment.slot == 1
+    def work(assignment: Assignment) -> bool:
+        return floor.closed_in_child and sibling.channel.fileno() == -1 and assignment.slot == 1
 
     assert floor.end_of(floor.spawn(work)) == 1
     assert not floor.closed_in_child
 
 
 def test_a_child_has_the_default_signal_mask(floor: Floor) -> None:
-    assert floor.end_of(floor.spawn(lambda birth: not signal.pthread_sigmask(signal.SIG_BLOCK, []))) == 1
+    assert floor.end_of(floor.spawn(lambda assignment: not signal.pthread_sigmask(signal.SIG_BLOCK, []))) == 1
     assert not signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
@@ -109,7 +115,7 @@ def test_a_worker_told_to_stop_is_handed_nothing_more(floor: Floor) -> None:
     worker = floor.sleeper()
     floor.workers.stop(worker, quick=False)
     assert floor.shared.slots[worker.slot].state == DRAINING
-    assert floor.workers.staying(1) == []
+    assert floor.workers.staying(floor.generation) == []
     assert floor.end_of(worker) == -signal.SIGTERM
 
 
@@ -160,11 +166,23 @@ def test_a_slow_start_is_mentioned_once(floor: Floor) -> None:
     assert floor.log.read_text().count(f"worker {worker.pid} has been starting for 30 s") == 1
 
 
+def test_a_start_that_takes_too_long_is_killed(floor: Floor) -> None:
+    worker = floor.sleeper()
+    worker.ready = None
+    deadline = floor.now + floor.shared.settings.timeouts.startup
+    assert floor.workers.next_deadline() == deadline
+    floor.now = deadline
+    floor.workers.look_after()
+    assert floor.end_of(worker) == -signal.SIGKILL
+    assert worker.failure is not None
+    assert worker.failure.text == f"worker {worker.pid} was not ready within 120 s (--startup-timeout)"
+
+
 def test_orphans_are_reaped_and_forgotten(floor: Floor) -> None:
     stranger = os.fork()
     if stranger == 0:
         os._exit(7)
     os.waitid(os.P_PID, stranger, os.WEXITED | os.WNOWAIT)
-    assert floor.workers.reap() == []
+    assert floor.workers.reap() == [(stranger, None, 7)]
     with pytest.raises(ChildProcessError):
         os.waitpid(stranger, 0)

@@ -47,7 +47,7 @@ class Portway:
         self._changed = threading.Condition()
         self._ended = False
         self.process = subprocess.Popen(
-            [*COMMAND, "serve", target, *bind, *args],
+            [*COMMAND, "serve", *([target] if target else []), *bind, *args],
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

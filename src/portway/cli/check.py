@@ -11,6 +11,7 @@ from portway.cli.options import load_settings, setting_parameters
 from portway.cli.preflight import preflight
 from portway.cli.session import Session
 from portway.config import Loaded
+from portway.config.worker_range import spell_workers
 
 if TYPE_CHECKING:
     from portway.apps import Application
@@ -54,7 +55,7 @@ def _facts(loaded: Loaded, application: Application) -> list[tuple[str, str]]:
         ("application", application.name),
         ("interface", application.label),
         ("listening on", ", ".join(settings.listen.bind)),
-        ("workers", f"{settings.process.workers}{threads}"),
+        ("workers", f"{spell_workers(settings.process.workers)}{threads}"),
     ]
 
 

@@ -17,7 +17,7 @@ def preflight(loaded: Loaded) -> Target:
         UsageError: No application is named.
         AppNotFound: APP has none of the known forms.
         UnsupportedInterface: `--interface lambda`.
-        BadValue: An event loop that is not installed.
+        BadValue: An event loop that is not installed, or `--reload` without what it needs.
     """
     app = loaded.settings.app
     if not app.app:
@@ -34,5 +34,14 @@ def preflight(loaded: Loaded) -> Target:
             "must be an event loop that is installed",
             source=origin.place,
             hint="pip install 'portway[uvloop]', or leave it out.",
+        )
+    if loaded.settings.reload.on_change and importlib.util.find_spec("watchfiles") is None:
+        origin = loaded.origins["reload"]
+        raise BadValue(
+            origin.name,
+            True,
+            "needs watchfiles, which is not installed",
+            source=origin.place,
+            hint="pip install 'portway[dev]', or leave it out.",
         )
     return target

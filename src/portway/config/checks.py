@@ -27,6 +27,13 @@ def root_path(text: str) -> str:
     return text
 
 
+def ready_path(text: str) -> str:
+    """Return a request target to ask the application for: a path, or a URL with a host and a path."""
+    if text and not re.fullmatch(r"(?:https?://[^/?#\s]+)?/[!-~]*", text, re.ASCII):
+        raise Refused("must be a path such as /health, or a URL such as http://example.com/health")
+    return text
+
+
 def header_name(text: str) -> str:
     """Return a field name in lower case; it must be a token that contains an underscore."""
     if not _TOKEN.fullmatch(text):

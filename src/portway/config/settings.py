@@ -12,9 +12,11 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Struct
 
 from portway.config.amounts import Count, Mode, Seconds, Size
-from portway.config.checks import bind_address, directory, header_name, not_empty, root_path
+from portway.config.checks import bind_address, directory, header_name, not_empty, ready_path, root_path
+from portway.config.hook_table import HookTable
 from portway.config.kinds import Choice, Many, Switch, Text
 from portway.config.option import Option
+from portway.config.worker_range import WorkerCount, WorkerRange
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -114,15 +116,14 @@ class Process(Struct, frozen=True, kw_only=True):
     topic: ClassVar[str] = "Processes"
 
     workers: Annotated[
-        int,
-        _count(
-            "-w",
-            "--workers",
-            minimum=1,
-            maximum=512,
-            text="Worker processes. Without it, $WEB_CONCURRENCY is used.",
+        WorkerRange,
+        Option(
+            ("-w", "--workers"),
+            WorkerCount(512),
+            "Worker processes: a number, MIN:MAX to have as many as the load needs, or auto for 1 to the "
+            "number of processors. Without it, $WEB_CONCURRENCY is used.",
         ),
-    ] = 1
+    ] = WorkerRange(1, 1)
     threads: Annotated[
         int,
         _count(
@@ -132,6 +133,15 @@ class Process(Struct, frozen=True, kw_only=True):
             text="Threads in a WSGI worker; 1 is strictly single threaded. ASGI workers ignore it.",
         ),
     ] = 4
+    preload: Annotated[
+        bool,
+        Option(
+            ("--preload",),
+            Switch(),
+            "Import the application once in each generation, in a process that forks the workers: "
+            "they share its memory. Linux only.",
+        ),
+    ] = False
     loop: Annotated[
         Literal["auto", "asyncio", "uvloop"],
         Option(
@@ -148,6 +158,15 @@ class Process(Struct, frozen=True, kw_only=True):
             "ASGI lifespan: auto serves an application that does not support it, on requires it.",
         ),
     ] = "auto"
+    ready_check: Annotated[
+        str,
+        Option(
+            ("--ready-check",),
+            Text("PATH", ready_path),
+            "A worker is ready only when its application answers a GET on this path with 2xx or 3xx. "
+            "A URL says which Host it gets.",
+        ),
+    ] = ""
     pid: Annotated[str, _text("--pid", "FILE", "Write the arbiter's process id to this file.")] = ""
     user: Annotated[str, _text("--user", "NAME", "Run the workers as this user, by name or number.")] = ""
     group: Annotated[str, _text("--group", "NAME", "Run the workers as this group, by name or number.")] = ""
@@ -155,6 +174,117 @@ class Process(Struct, frozen=True, kw_only=True):
         int | None,
         Option(("--umask",), Mode(), "Permission bits to take away from files and Unix sockets, in octal."),
     ] = None
+
+
+class Recycle(Struct, frozen=True, kw_only=True):
+    """When a worker is replaced by a new one. 0: never."""
+
+    topic: ClassVar[str] = "Recycling"
+
+    requests: Annotated[
+        int,
+        _count(
+            "--max-requests",
+            minimum=0,
+            maximum=10**15,
+            text="Replace a worker after so many requests. 0: never.",
+        ),
+    ] = 0
+    requests_jitter: Annotated[
+        int,
+        _count(
+            "--max-requests-jitter",
+            minimum=0,
+            maximum=10**15,
+            text="Up to so many requests more, at random for each worker.",
+        ),
+    ] = 0
+    memory: Annotated[
+        int,
+        _size(
+            "--max-memory",
+            0,
+            1024 * TIB,
+            "Replace a worker that takes so much memory (its proportional share). 0: never. Linux only.",
+        ),
+    ] = 0
+    memory_jitter: Annotated[
+        int,
+        _size("--max-memory-jitter", 0, 1024 * TIB, "Up to so much more, at random for each worker."),
+    ] = 0
+    age: Annotated[
+        float,
+        Option(
+            ("--max-age",),
+            Seconds(0.0, 3650 * DAY_S),
+            "Replace a worker after this time. 0: never.",
+            "seconds",
+        ),
+    ] = 0.0
+    age_jitter: Annotated[
+        float,
+        Option(
+            ("--max-age-jitter",),
+            Seconds(0.0, 3650 * DAY_S),
+            "Up to so much longer, at random for each worker.",
+            "seconds",
+        ),
+    ] = 0.0
+
+
+class Reload(Struct, frozen=True, kw_only=True):
+    """Reloading when a file changes, for development."""
+
+    topic: ClassVar[str] = "Reloading"
+
+    on_change: Annotated[
+        bool,
+        Option(
+            ("--reload",),
+            Switch(),
+            "Reload when a Python file, the configuration or the environment file changes.",
+        ),
+    ] = False
+    directories: Annotated[
+        tuple[str, ...],
+        Option(
+            ("--reload-dir",),
+            Many(Text("DIRECTORY", not_empty)),
+            "Watch this directory instead of the working directory. Repeatable.",
+        ),
+    ] = ()
+    include: Annotated[
+        tuple[str, ...],
+        Option(
+            ("--reload-include",),
+            Many(Text("GLOB", not_empty)),
+            "Watch files whose names match, too, such as *.html. Repeatable.",
+        ),
+    ] = ()
+    exclude: Annotated[
+        tuple[str, ...],
+        Option(
+            ("--reload-exclude",),
+            Many(Text("GLOB", not_empty)),
+            "Do not watch files whose names or paths match. Repeatable.",
+        ),
+    ] = ()
+
+
+class Hooks(Struct, frozen=True, kw_only=True):
+    """Functions of your own, called when something happens to the server."""
+
+    topic: ClassVar[str] = "Hooks"
+
+    functions: Annotated[
+        tuple[tuple[str, str], ...],
+        Option(
+            ("--hooks",),
+            HookTable(),
+            "Call module:function when this happens. In a file, a table: [hooks] with "
+            'when_ready = "module:function". The events are in the documentation of operations.',
+        ),
+    ] = ()
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -252,6 +382,13 @@ class Timeouts(Struct, frozen=True, kw_only=True):
     write: Annotated[
         float, _seconds("--write-timeout", "Longest time a client may take no bytes of its response.")
     ] = 60.0
+    startup: Annotated[
+        float,
+        _seconds(
+            "--startup-timeout",
+            "Time for a worker to import the application and get ready; then it is killed.",
+        ),
+    ] = 120.0
     graceful: Annotated[
         float,
         _seconds("--graceful-timeout", "Time to finish what is in flight when a worker stops.", minimum=0.0),
@@ -321,6 +458,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     app: App = App()
     listen: Listen = Listen()
     process: Process = Process()
+    recycle: Recycle = Recycle()
+    reload: Reload = Reload()
+    hooks: Hooks = Hooks()
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     http: HTTP = HTTP()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from portway.config import Settings
 
+if TYPE_CHECKING:
+    from portway.server.invocation import Invocation
 
-def serve(settings: Settings) -> int:
+
+def serve(settings: Settings, invocation: Invocation | None = None) -> int:
     """Serve an application until a signal ends it. Returns in the arbiter, and in every worker too.
 
     The caller must leave with the returned code at once, through the interpreter's ordinary exit: a
@@ -14,6 +19,8 @@ def serve(settings: Settings) -> int:
 
     Args:
         settings: The configuration; `settings.app.app` names the application.
+        invocation: How to read the configuration again and to start the server again; without it, a
+            reload starts the application afresh with what it has.
 
     Returns:
         The process's exit code.
@@ -25,13 +32,12 @@ def serve(settings: Settings) -> int:
     # where the user they run as may not read the server's own files.
     from portway.server import asgi_worker, wsgi_worker  # noqa: F401
     from portway.server.arbiter import Arbiter
-    from portway.server.assignment import BecomeWorker
-    from portway.server.worker import run_worker
+    from portway.server.assignment import BecomeChild
 
     try:
-        with Arbiter(settings) as arbiter:
+        with Arbiter(settings, invocation) as arbiter:
             arbiter.run()
         return 0
-    except BecomeWorker as birth:
-        assignment = birth.assignment
-    return run_worker(assignment)
+    except BecomeChild as birth:
+        life = birth.life
+    return life()  # here, and not above: the arbiter's frames are gone

@@ -8,31 +8,53 @@ all descriptors; everything else is a deadline. Signals as gunicorn has them:
     HUP         reload: a new generation beside the old one, which drains when the new one is ready
     TTIN, TTOU  one worker more, one less
     USR1        open the log files again
+    USR2        upgrade: start the same command line again, on the same sockets
+    WINCH       stop the workers gracefully, keep the sockets; ignored at a terminal, whose window it is about
 """
 
 from __future__ import annotations
 
 import gc
+import math
 import os
 import selectors
 import signal
 import time
 from collections.abc import Callable
 from enum import IntEnum
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from portway.config import Settings
+from portway.config.hook_table import ARBITER_EVENTS
+from portway.errors import PortwayError
 from portway.server.assignment import Shared
+from portway.server.children import Child, Generation, Preloader, WorkerProcess
 from portway.server.generations import Generations
-from portway.server.messages import Failed, Ready
+from portway.server.hooks import HookLog, Server, describe_server, load_hooks
+from portway.server.hooks import Worker as HookWorker
+from portway.server.invocation import Invocation
+from portway.server.logs import describe_exception
+from portway.server.messages import Changed, Failed, Preloaded, Ready
 from portway.server.opening import Opened, open_shared
+from portway.server.preloading import become_subreaper, run_preloader
+from portway.server.processors import bounds
+from portway.server.recycling import limits_for, recycles, why_recycle
+from portway.server.renewal import renew
 from portway.server.rescue import Rescue
-from portway.server.signals import SignalPipe
-from portway.server.workers import WorkerProcess, Workers
+from portway.server.scaling import SAMPLE_S, Scaling
+from portway.server.signals import SignalPipe, describe, has_terminal
+from portway.server.upgrade import inherit, start_again
+from portway.server.watching import run_watcher
+from portway.server.worker import run_worker
+from portway.server.workers import Workers
 
 TICK_S = 5.0
 """How often heartbeats are looked at. A tick costs some microseconds."""
+
+LOOK_S = 1.0
+"""How often what is to be recycled is looked for, and whether the old arbiter of an upgrade is gone."""
 
 
 class Stopping(IntEnum):
@@ -54,30 +76,45 @@ class Arbiter:
 
     Args:
         settings: The configuration.
+        invocation: How the server was started; without it the configuration is never read again.
         clock: Monotonic seconds.
 
     Raises:
         PortwayError: On entry, when an address, the pid file, a log or the user cannot be had.
     """
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        invocation: Invocation | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._settings = settings
+        self._invocation = invocation
         self._clock = clock
         self._pid = os.getpid()
         self._stopping = Stopping.NO
         self._announced = False
+        self._inherited = inherit(os.environ)
+        self._successor = 0
+        self._next_look = 0.0
+        self._scaling: Scaling | None = None
 
     def __enter__(self) -> Self:
-        self._opened: Opened = open_shared(self._settings)
-        self._shared: Shared = self._opened.shared
+        self._opened: Opened = open_shared(self._settings, self._inherited)
         self._signals = SignalPipe()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._signals.fileno(), selectors.EVENT_READ, self._on_signals)
-        rescue = Rescue(self._shared.slots, self._selector)
-        self._workers = Workers(self._shared, self._clock, self._close_in_child)
-        self._generations = Generations(
-            self._shared, self._workers, rescue, self._clock, self._spawned, self._settled
-        )
+        shared = self._opened.shared
+        rescue = Rescue(shared.slots, self._selector)
+        preload = partial(run_preloader, serve=run_worker)
+        self._workers = Workers(self._clock, self._close_in_child, run_worker, preload)
+        self._generations = Generations(shared, self._workers, rescue, self._clock, self)
+        try:
+            self._hooks = load_hooks(shared.settings, ARBITER_EVENTS, shared.log)
+        except BaseException:
+            self._close()
+            raise
         return self
 
     def __exit__(
@@ -85,26 +122,41 @@ class Arbiter:
     ) -> None:
         if os.getpid() != self._pid:
             return  # a forked child on its way out
-        for worker in self._workers.all():  # only after an unexpected error of the arbiter itself
-            self._workers.kill(worker)
+        for child in self._workers.children():  # only after an unexpected error of the arbiter itself
+            self._workers.kill(child)
+        self._close()
+
+    def _close(self) -> None:
         self._signals.close()
         self._selector.close()
         self._opened.close()
 
     def _close_in_child(self) -> None:
-        self._signals.close()
+        self._signals.close(in_child=True)
         self._selector.close()
         self._opened.forget()
+
+    @property
+    def _shared(self) -> Shared:
+        """What the generation that serves was handed: its settings and logs are the arbiter's own."""
+        return self._generations.shared
 
     def run(self) -> None:
         """Serve until told to stop.
 
         Raises:
             StartupFailed: The first generation of workers could not start.
-            BecomeWorker: In each forked child.
+            BecomeChild: In each forked child.
         """
+        if self._settings.process.preload:
+            become_subreaper()
+        self._hooks.call("on_starting", self._server)
         gc.freeze()  # a worker's collections would else write to, and so copy, every page it shares
+        self._look_closer()
+        if self._inherited.parent:
+            self._shared.log.entry("info", f"upgrade: beside the arbiter {self._inherited.parent}")
         self._generations.begin()
+        self._watch_files()
         while True:
             if self._generations.failure and not self._stopping:
                 self._stop(Stopping.QUICK)
@@ -116,6 +168,8 @@ class Arbiter:
                     key.data()
             self._generations.fill_vacancies()
             self._workers.look_after()
+            self._look()
+        self._hooks.call("on_exit", self._server)
         self._conclude()
 
     def _conclude(self) -> None:
@@ -128,26 +182,117 @@ class Arbiter:
         raise failure
 
     def _patience(self) -> float:
-        deadline = min(self._workers.next_deadline(), self._generations.vacancies.next_due())
+        deadline = min(self._workers.next_deadline(), self._generations.next_due(), self._next_look)
         return min(TICK_S, max(0.0, deadline - self._clock()))
 
-    def _spawned(self, worker: WorkerProcess) -> None:
-        self._selector.register(worker.channel, selectors.EVENT_READ, lambda: self._hear(worker))
+    def _look_closer(self) -> None:
+        """Look often only when there is something to look at."""
+        settings = self._shared.settings
+        minimum, maximum = bounds(settings.process.workers)
+        if minimum == maximum:
+            self._scaling = None
+        elif self._scaling is None or self._scaling.bounds != (minimum, maximum):
+            self._scaling = Scaling(minimum, maximum, self._generations, self._workers)
+        watches = recycles(settings) or self._scaling or self._successor or self._inherited.parent
+        self._next_look = self._clock() if watches else math.inf
 
-    def _hear(self, worker: WorkerProcess) -> None:
-        """Take in what a worker says. Its end of file says nothing: the signal of its death follows."""
-        for message in worker.channel.receive():
+    def _look(self) -> None:
+        now = self._clock()
+        if now < self._next_look or self._stopping:
+            return
+        self._next_look = now + (SAMPLE_S if self._scaling else LOOK_S)
+        if self._inherited.parent and not self._inherited.parent_lives:
+            self._shared.log.entry("info", f"upgrade: the arbiter {self._inherited.parent} is gone")
+            self._inherited.parent = 0
+            self._opened.take_over()
+            self._look_closer()
+        if self._scaling:
+            self._scaling.look(now)
+        for worker in self._workers.staying(self._generations.serving):
+            why = why_recycle(worker, now)
+            if why and self._generations.recycle(worker, why):
+                break
+
+    # -- what generations ask for and tell ---------------------------------------------------------------
+
+    def renew(self, shared: Shared) -> Shared | None:
+        """Read the configuration again; None when it is refused, and the present one stays."""
+        try:
+            settings = self._invocation.read() if self._invocation else shared.settings
+            if settings.process.preload:
+                become_subreaper()
+            renewed = renew(shared, settings)
+            self._hooks = load_hooks(settings, ARBITER_EVENTS, renewed.log)
+            self._hooks.call("on_reload", self._server)
+            return renewed
+        except PortwayError as error:
+            self._refuse(str(error), error.details)
+        except Exception as error:  # never the end of what serves
+            self._refuse(f"{type(error).__name__}: {error}", describe_exception(error))
+        return None
+
+    def _refuse(self, why: str, details: str) -> None:
+        self._generations.refused = why
+        text = f"reload: refused, the present configuration stays: {why}"
+        self._shared.log.entry("error", text, details)
+
+    def forking(self, generation: Generation, slot: int) -> None:
+        """Call pre_fork."""
+        if "pre_fork" in self._hooks:
+            log = generation.shared.log
+            self._hooks.call("pre_fork", self._server, HookWorker(0, slot, generation.number, HookLog(log)))
+
+    def spawned(self, child: Child) -> None:
+        """Listen to a new child."""
+        self._selector.register(child.channel, selectors.EVENT_READ, lambda: self._hear(child))
+
+    def settled(self, generation: Generation, message: Ready) -> None:
+        """Say that a generation serves."""
+        if not self._announced:
+            self._announced = True
+            for listener in self._shared.listeners:
+                self._shared.log.entry("info", f"listening on {listener}")
+            self._hooks.call("when_ready", self._server)
+        count = len(self._workers.staying(generation))
+        self._shared.log.entry(
+            "info",
+            f"serving {message.interface} application {self._shared.settings.app.app} with "
+            f"{count} {'worker' if count == 1 else 'workers'} {message.workings}, pid {self._pid}",
+        )
+        self._look_closer()
+
+    def rescaled(self, wanted: int, before: int) -> None:
+        """Call nworkers_changed."""
+        self._hooks.call("nworkers_changed", self._server, wanted, before)
+
+    @property
+    def _server(self) -> Server:
+        shared = self._shared
+        addresses = [str(listener) for listener in shared.listeners if listener.sock.fileno() >= 0]
+        return describe_server(shared.settings, addresses, shared.log)
+
+    # -- children ----------------------------------------------------------------------------------------
+
+    def _hear(self, child: Child) -> None:
+        """Take in what a child says. Its end of file says nothing: the signal of its death follows."""
+        for message in child.channel.receive():
             match message:
                 case Failed():
-                    worker.failure = message
-                case Ready() if not worker.leaving:
-                    self._generations.is_ready(worker, message)
-        if worker.channel.closed_by_peer:
-            self._deafen(worker)
+                    child.failure = child.failure or message
+                case Ready() if isinstance(child, WorkerProcess) and not child.leaving:
+                    child.limits = limits_for(child.generation.shared.settings, self._clock())
+                    self._generations.is_ready(child, message)
+                case Preloaded() if isinstance(child, Preloader) and not child.leaving:
+                    self._generations.is_loaded(child)
+                case Changed() if not self._stopping:
+                    self._shared.log.entry("info", f"reload: {message.files} changed")
+                    self._generations.reload()
+        if child.channel.closed_by_peer:
+            self._deafen(child)
 
-    def _deafen(self, worker: WorkerProcess) -> None:
-        if worker.channel.fileno() in self._selector.get_map():
-            self._selector.unregister(worker.channel)
+    def _deafen(self, child: Child) -> None:
+        if child.channel.fileno() in self._selector.get_map():
+            self._selector.unregister(child.channel)
 
     def _on_signals(self) -> None:
         for number in self._signals.received():
@@ -160,9 +305,7 @@ class Arbiter:
                     self._stop(Stopping.QUICK)
                 case signal.SIGUSR1:
                     self._reopen_logs()
-                case signal.SIGUSR2:  # without a handler it would end the server
-                    self._shared.log.entry("warning", "SIGUSR2 is ignored: there is no binary upgrade yet")
-                case signal.SIGHUP | signal.SIGTTIN | signal.SIGTTOU if not self._stopping:
+                case _ if not self._stopping:
                     self._change(number)
 
     def _change(self, number: int) -> None:
@@ -173,27 +316,95 @@ class Arbiter:
                 self._generations.resize(+1)
             case signal.SIGTTOU:
                 self._generations.resize(-1)
+            case signal.SIGUSR2:
+                self.upgrade()
+            case signal.SIGWINCH:
+                self._rest()
+
+    # -- commands ----------------------------------------------------------------------------------------
+
+    def upgrade(self) -> None:
+        """Start the same command line again, on the same sockets. Both serve until one is told to stop."""
+        log = self._shared.log
+        if self._successor or self._inherited.parent_lives:
+            other = self._successor or self._inherited.parent
+            log.entry("warning", f"upgrade: one is under way already, with the arbiter {other}")
+        elif self._invocation is None:
+            log.entry("warning", "upgrade: it is not known how this server was started")
+        else:
+            try:
+                self._successor = start_again(
+                    self._invocation, self._shared.listeners, self._become_successor
+                )
+            except OSError as error:
+                log.entry("error", f"upgrade: cannot start another arbiter: {error.strerror}")
+                return
+            log.entry("info", f"upgrade: started the arbiter {self._successor} on the same sockets")
+
+    def _become_successor(self) -> None:
+        self._signals.close()
+        self._hooks.call("pre_exec", self._server)
+
+    def _rest(self) -> None:
+        """Obey SIGWINCH, unless it is a terminal that says that its window has another size."""
+        if has_terminal():
+            return
+        self._shared.log.entry("info", "stopping the workers; the sockets stay open until a reload or a stop")
+        self._generations.rest()
+
+    def _watch_files(self) -> None:
+        if not self._shared.settings.reload.on_change or self._generations.coming is None:
+            return
+        files = self._invocation.files if self._invocation else ()
+        settings = self._shared.settings
+        watch = partial(run_watcher, settings=settings, files=files)
+        try:
+            self.spawned(self._workers.spawn_watcher(self._generations.coming, watch))
+        except OSError as error:
+            self._shared.log.entry("error", f"cannot watch files: {error.strerror}")
 
     def _reap(self) -> None:
-        for worker, status in self._workers.reap():
-            self._hear(worker)  # its last words may have arrived after the signal
-            self._deafen(worker)
-            worker.channel.close()
-            self._generations.ended(worker, status)
+        for pid, child, status in self._workers.reap():
+            if child is None:
+                self._stranger_ended(pid, status)
+                continue
+            self._hear(child)  # its last words may have arrived after the signal
+            self._deafen(child)
+            child.channel.close()
+            if isinstance(child, WorkerProcess):
+                if "child_exit" in self._hooks:
+                    log = HookLog(self._shared.log)
+                    worker = HookWorker(child.pid, child.slot, child.generation.number, log)
+                    self._hooks.call("child_exit", self._server, worker)
+                self._generations.ended(child, status)
+            elif isinstance(child, Preloader):
+                self._generations.preloader_ended(child, status)
+            elif not self._stopping:
+                text = f"{child.title} ended ({describe(status)}): changed files are not noticed any more"
+                self._shared.log.entry("error", text)
+
+    def _stranger_ended(self, pid: int, status: int) -> None:
+        """An orphan is of no interest; the arbiter of an upgrade is."""
+        if pid == self._successor:
+            self._successor = 0
+            text = f"upgrade: the new arbiter {pid} ended ({describe(status)}); this one goes on"
+            self._shared.log.entry("warning", text)
 
     def _stop(self, level: Stopping) -> None:
         """Stop at least this quickly; each further request goes one level further."""
         if not self._stopping:
             self._generations.stop()
-            self._opened.close_listeners()  # so that new clients are refused as soon as workers let go, too
+            # Closed so that new clients are refused as soon as workers let go, too. After an upgrade another
+            # arbiter is on the same sockets: a file goes with the last one.
+            self._opened.close_listeners(bool(self._successor) or self._inherited.parent_lives)
         self._stopping = max(level, Stopping(min(self._stopping + 1, Stopping.NOW)))
         if not self._generations.failure:
             self._shared.log.entry("info", f"stopping {_HOW[self._stopping]}")
-        for worker in self._workers.all():
+        for child in self._workers.children():
             if self._stopping == Stopping.NOW:
-                self._workers.kill(worker)
+                self._workers.kill(child)
             else:
-                self._workers.stop(worker, quick=self._stopping == Stopping.QUICK)
+                self._workers.stop(child, quick=self._stopping == Stopping.QUICK)
 
     def _reopen_logs(self) -> None:
         # First here: the arbiter may still create files in a directory where its workers may not.
@@ -201,15 +412,3 @@ class Arbiter:
         for worker in self._workers.all():
             if worker.ready:
                 self._workers.send(worker, signal.SIGUSR1)
-
-    def _settled(self, message: Ready) -> None:
-        if not self._announced:
-            self._announced = True
-            for listener in self._shared.listeners:
-                self._shared.log.entry("info", f"listening on {listener}")
-        count = len(self._workers.staying(self._generations.serving))
-        self._shared.log.entry(
-            "info",
-            f"serving {message.interface} application {self._settings.app.app} with "
-            f"{count} {'worker' if count == 1 else 'workers'} {message.workings}, pid {self._pid}",
-        )

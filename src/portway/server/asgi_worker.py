@@ -73,8 +73,24 @@ class ASGIWorker:
         await lifespan.startup()
         if lifespan.error is not None:
             self._log.entry("debug", "the application has no lifespan", describe_exception(lifespan.error))
-        self._start(lifespan.state if lifespan.supported else None)
+        state = lifespan.state if lifespan.supported else None
+        try:
+            await self._check_ready(state)
+        except StartupFailed:
+            await self._end(lifespan)
+            raise
+        self._start(state)
         await self._engine.wait_closed()
+        await self._end(lifespan)
+
+    async def _check_ready(self, state: MutableMapping[str, Any] | None) -> None:
+        if self._settings.process.ready_check:
+            from portway.server.readiness import check_asgi
+
+            root_path = self._settings.app.root_path
+            await check_asgi(self._application, self._settings.process.ready_check, root_path, state)
+
+    async def _end(self, lifespan: Lifespan) -> None:
         try:
             await lifespan.shutdown()
         except ShutdownFailed as error:
@@ -125,3 +141,5 @@ class ASGIWorker:
     def _stop(self) -> None:
         self._slot.state = DRAINING
         self._engine.stop()
+        if self._assignment.interrupted:
+            self._assignment.interrupted()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from portway.config import Settings
@@ -10,6 +11,9 @@ from portway.server.logs import AccessLog, ErrorLog
 from portway.server.messages import Channel
 from portway.server.privileges import Identity
 from portway.server.slots import Slots
+
+QUICK_STOP_S = 5.0
+"""Seconds for a worker to clean up (ASGI lifespan, exit handlers) once its connections are closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +50,29 @@ class Assignment:
 
     Attributes:
         shared: What all workers have in common.
-        slot: The index of its slot.
+        slot: The index of its slot; -1 for a preloader.
         generation: The number of its generation; counts from 1.
         channel: Its end of the socket pair with the arbiter.
+        interrupted: Called when it is told to stop quickly; None: nobody is to know.
     """
 
     shared: Shared
     slot: int
     generation: int
     channel: Channel
+    interrupted: Callable[[], None] | None = None
 
 
-class BecomeWorker(BaseException):
+class BecomeChild(BaseException):
     """Raised in a forked child, so that it leaves the arbiter's frames before it does anything else.
 
     Everything that only the arbiter may have is closed by then. Not an `Exception`: nothing on the
     way may take it for one.
+
+    Args:
+        life: What the child does, once outside; returns its exit code.
     """
 
-    def __init__(self, assignment: Assignment) -> None:
-        super().__init__(assignment)
-        self.assignment = assignment
+    def __init__(self, life: Callable[[], int]) -> None:
+        super().__init__(life)
+        self.life = life

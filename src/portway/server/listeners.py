@@ -13,6 +13,7 @@ import errno
 import os
 import socket
 import stat
+from collections.abc import Mapping
 
 from portway.config.address import Address, InheritedSocket, TCPAddress, UnixAddress, parse_address
 from portway.errors import BindError
@@ -45,9 +46,15 @@ class Listener:
             shown = f"http://{TCPAddress(where[0], where[1])}"
         return f"{self.address} ({shown})" if isinstance(self.address, InheritedSocket) else shown
 
-    def close(self) -> None:
-        """Close the socket; the process that made a Unix socket also removes its file. Idempotent."""
+    def close(self, keep_file: bool = False) -> None:
+        """Close the socket; the process that made a Unix socket also removes its file. Idempotent.
+
+        Args:
+            keep_file: Leave the file: another server listens on the same socket.
+        """
         self.sock.close()
+        if keep_file:
+            self._file = None
         if isinstance(self.address, UnixAddress) and os.getpid() == self._owner and self._file is not None:
             with contextlib.suppress(OSError):
                 # Another server may have put its own socket there meanwhile.
@@ -56,13 +63,19 @@ class Listener:
             self._file = None
 
 
-def open_listeners(addresses: tuple[str, ...], backlog: int, owner: Identity | None) -> list[Listener]:
+def open_listeners(
+    addresses: tuple[str, ...],
+    backlog: int,
+    owner: Identity | None,
+    inherited: Mapping[str, list[int]] | None = None,
+) -> list[Listener]:
     """Listen on every address, or on none.
 
     Args:
         addresses: Values of the `bind` option.
         backlog: Connections that the kernel keeps waiting.
         owner: To whom the file of a Unix socket is given.
+        inherited: Descriptors of sockets that listen already, by address; those not asked for are closed.
 
     Returns:
         At least one listener per address; a host name that has IPv4 and IPv6 addresses gives several.
@@ -71,14 +84,27 @@ def open_listeners(addresses: tuple[str, ...], backlog: int, owner: Identity | N
         BindError: One of them cannot be listened on; the others are closed again.
     """
     listeners: list[Listener] = []
+    given = dict(inherited or {})
     try:
         for text in addresses:
-            listeners += _open(parse_address(text), backlog, owner)
+            address = parse_address(text)
+            if descriptors := given.pop(str(address), None):
+                listeners += [Listener(_adopt(descriptor), address) for descriptor in descriptors]
+            else:
+                listeners += _open(address, backlog, owner)
     except BaseException:
         for listener in listeners:
             listener.close()
         raise
+    for descriptor in (descriptor for unwanted in given.values() for descriptor in unwanted):
+        os.close(descriptor)
     return listeners
+
+
+def _adopt(descriptor: int) -> socket.socket:
+    sock = socket.socket(fileno=descriptor)
+    sock.set_inheritable(False)
+    return sock
 
 
 def _open(address: Address, backlog: int, owner: Identity | None) -> list[Listener]:

@@ -38,7 +38,17 @@ class Failed(msgspec.Struct, tag="failed", frozen=True):
     details: str = ""
 
 
-Message = Ready | Failed
+class Preloaded(msgspec.Struct, tag="preloaded", frozen=True):
+    """The preloader has imported the application and forks workers from now on."""
+
+
+class Changed(msgspec.Struct, tag="changed", frozen=True):
+    """Files that are watched have changed. `files` names them."""
+
+    files: str
+
+
+Message = Ready | Failed | Preloaded | Changed
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)

@@ -11,8 +11,10 @@ from portway.server.listeners import Listener, open_listeners
 from portway.server.logs import AccessLog, ErrorLog
 from portway.server.pidfile import PidFile
 from portway.server.privileges import Identity, identity
+from portway.server.processors import bounds
 from portway.server.resources import SPARE, occupy_standard_streams, raise_descriptor_limit
 from portway.server.slots import Slots, slots_for
+from portway.server.upgrade import Inheritance
 
 
 class Opened:
@@ -22,10 +24,23 @@ class Opened:
         self.shared = shared
         self._pid_file = pid_file
 
-    def close_listeners(self) -> None:
-        """Stop listening in this process, and remove the files of Unix sockets. Idempotent."""
+    def close_listeners(self, keep_files: bool = False) -> None:
+        """Stop listening in this process, and remove the files of Unix sockets. Idempotent.
+
+        Args:
+            keep_files: Leave them: another arbiter listens on the same sockets.
+        """
         for listener in self.shared.listeners:
-            listener.close()
+            listener.close(keep_files)
+
+    def take_over(self) -> None:
+        """Give the pid file its real name: the arbiter that had it is gone."""
+        name = self.shared.settings.process.pid
+        if self._pid_file and name:
+            try:
+                self._pid_file.rename(name)
+            except OSError as error:
+                self.shared.log.entry("error", f"cannot rename the pid file: {error.strerror}")
 
     def forget(self) -> None:
         """Close what only the arbiter may keep."""
@@ -40,8 +55,12 @@ class Opened:
             self._pid_file.remove()
 
 
-def open_shared(settings: Settings) -> Opened:
+def open_shared(settings: Settings, inheritance: Inheritance | None = None) -> Opened:
     """Open everything that the settings ask for, or nothing.
+
+    Args:
+        settings: The configuration.
+        inheritance: What an older arbiter that still runs left to this one.
 
     The order is that of the least regret: what only reads comes first, sockets before the pid file, so
     that a second start on the same address fails without touching the first one's files.
@@ -54,26 +73,37 @@ def open_shared(settings: Settings) -> Opened:
     if settings.process.umask is not None:
         os.umask(settings.process.umask)
     log = ErrorLog(settings.log.errors, settings.log.level, user)
-    access = _open_access_log(settings, user)
+    access = open_access_log(settings, user)
     with ExitStack() as undo:
-        count = slots_for(settings.process.workers)
+        inherited = inheritance or Inheritance()
+        count = slots_for(bounds(settings.process.workers)[1])
         _raise_limit(settings, count, log)
         slots = Slots(count)
         undo.callback(slots.close)
-        listeners = _open_listeners(settings, user, undo)
-        pid_file = PidFile(settings.process.pid) if settings.process.pid else None
+        listeners = _open_listeners(settings, user, inherited, undo)
+        pid_file = _open_pid_file(settings.process.pid, inherited)
         undo.pop_all()
     return Opened(Shared(settings, log, access, user, listeners, slots), pid_file)
 
 
-def _open_access_log(settings: Settings, user: Identity | None) -> AccessLog | None:
+def open_access_log(settings: Settings, user: Identity | None) -> AccessLog | None:
+    """Return the access log that the settings ask for, or None when it is off."""
     if settings.log.access == "off":
         return None
     return AccessLog(settings.log.access, settings.log.access_format, user)
 
 
-def _open_listeners(settings: Settings, user: Identity | None, undo: ExitStack) -> list[Listener]:
-    listeners = open_listeners(settings.listen.bind, settings.listen.backlog, user)
+def _open_pid_file(name: str, inherited: Inheritance) -> PidFile | None:
+    if not name:
+        return None
+    return PidFile(f"{name}.2" if inherited.parent else name)
+
+
+def _open_listeners(
+    settings: Settings, user: Identity | None, inherited: Inheritance, undo: ExitStack
+) -> list[Listener]:
+    listen = settings.listen
+    listeners = open_listeners(listen.bind, listen.backlog, user, inherited.descriptors)
     for listener in listeners:
         undo.callback(listener.close)
     return listeners

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import signal
 
+from portway.server.assignment import QUICK_STOP_S
 from portway.server.logs import ErrorLog
 from portway.server.messages import Channel
-from portway.server.workers import QUICK_STOP_S
 
 
 class Lifeline:

@@ -71,6 +71,16 @@ class PidFile:
         mine, there = os.fstat(self._fd), os.stat(self.path)
         return (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino)
 
+    def rename(self, path: str) -> None:
+        """Stand under another name from now on, in place of whatever has it.
+
+        Raises:
+            OSError: It cannot be renamed.
+        """
+        path = os.path.abspath(path)
+        os.rename(self.path, path)
+        self.path = path
+
     def remove(self) -> None:
         """Remove the file, if it is still the one that was written and this is its owner."""
         with contextlib.suppress(OSError):

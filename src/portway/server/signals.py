@@ -26,6 +26,18 @@ HANDLED = (
 )
 
 
+NOT_FOR_WORKERS = (
+    signal.SIGHUP,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGWINCH,
+)
+"""Signals for the arbiter that also reach workers when sent by program name or to the process group.
+A handler that does nothing instead of SIG_IGN, which the application's subprocesses would inherit."""
+
+
 def ignore(number: int, frame: FrameType | None) -> None:
     """Do nothing: the byte in the wake-up descriptor is what counts."""
 
@@ -40,6 +52,8 @@ class SignalPipe:
         signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
         for number in HANDLED:
             signal.signal(number, ignore)
+        # Whoever started this process may have left them blocked, and the mask outlives exec.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
 
     def fileno(self) -> int:
         """Return the descriptor that is readable when signals have arrived."""
@@ -51,16 +65,25 @@ class SignalPipe:
             return list(os.read(self._reading, 4096))
         return []
 
-    def close(self) -> None:
-        """Forget the signals. Idempotent."""
+    def close(self, in_child: bool = False) -> None:
+        """Forget the signals. Idempotent.
+
+        Args:
+            in_child: Go on ignoring those that are meant for the arbiter alone.
+        """
         if self._reading < 0:
             return
         signal.set_wakeup_fd(-1)
-        for number in HANDLED:
-            signal.signal(number, signal.SIG_DFL)
+        leave_signals(NOT_FOR_WORKERS if in_child else ())
         os.close(self._reading)
         os.close(self._writing)
         self._reading = self._writing = -1
+
+
+def leave_signals(ignored: tuple[int, ...] = NOT_FOR_WORKERS) -> None:
+    """Give every handled signal its default action, but for those that are to do nothing."""
+    for number in HANDLED:
+        signal.signal(number, ignore if number in ignored else signal.SIG_DFL)
 
 
 @contextlib.contextmanager
@@ -71,6 +94,15 @@ def held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+
+def has_terminal() -> bool:
+    """Tell whether this process has a controlling terminal, which sends SIGWINCH when its window changes."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 def describe(status: int) -> str:

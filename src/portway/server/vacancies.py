@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from portway.server.backoff import Backoff
+from portway.server.children import Generation
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,12 +15,12 @@ class Vacancy:
 
     Attributes:
         slot: Its index.
-        generation: The number of the generation it belongs to.
+        generation: The generation it belongs to.
         due: When to start the worker, in monotonic seconds.
     """
 
     slot: int
-    generation: int
+    generation: Generation
     due: float
 
 
@@ -30,12 +31,12 @@ class Vacancies:
         self._open: dict[int, Vacancy] = {}
         self._backoffs: dict[int, Backoff] = {}
 
-    def add(self, slot: int, generation: int, lived_s: float, now: float) -> float:
+    def add(self, slot: int, generation: Generation, lived_s: float, now: float) -> float:
         """Have a slot filled again.
 
         Args:
             slot: The slot whose worker ended.
-            generation: The number of its generation.
+            generation: Its generation.
             lived_s: How long that worker had been running.
             now: Monotonic seconds.
 
@@ -50,9 +51,9 @@ class Vacancies:
         """Return every vacancy."""
         return list(self._open.values())
 
-    def of(self, generation: int) -> list[Vacancy]:
+    def of(self, generation: Generation) -> list[Vacancy]:
         """Return a generation's vacancies."""
-        return [vacancy for vacancy in self._open.values() if vacancy.generation == generation]
+        return [vacancy for vacancy in self._open.values() if vacancy.generation is generation]
 
     def take_due(self, now: float) -> list[Vacancy]:
         """Return the vacancies whose time has come, and forget them (not how often they failed)."""
@@ -60,6 +61,10 @@ class Vacancies:
         for vacancy in due:
             del self._open[vacancy.slot]
         return due
+
+    def wait(self, vacancy: Vacancy, due: float) -> None:
+        """Have a vacancy filled at another time; infinity waits until somebody says otherwise."""
+        self._open[vacancy.slot] = replace(vacancy, due=due)
 
     def forget(self, slot: int) -> None:
         """Forget a slot altogether: it is given back, and its next holder starts afresh."""

@@ -1,6 +1,6 @@
 """The child side: from the fork to the moment the engine takes over, for both kinds of application.
 
-A worker runs outside the arbiter's frames (`BecomeWorker` unwound them). Until it is ready every
+A worker runs outside the arbiter's frames (`BecomeChild` unwound them). Until it is ready every
 signal that stops has its default action, so a worker that is still importing ends at once; a start
 that fails is told to the arbiter, which prints it once however many workers failed alike.
 """
@@ -8,7 +8,7 @@ that fails is told to the arbiter, which prints it once however many workers fai
 from __future__ import annotations
 
 import gc
-import signal
+from dataclasses import replace
 
 from portway.apps import Application, load
 from portway.engine.counters import STARTING
@@ -16,22 +16,23 @@ from portway.errors import EXIT_STARTUP, EXIT_UNEXPECTED, PortwayError, StartupF
 from portway.server.assignment import Assignment
 from portway.server.logs import describe_exception
 from portway.server.messages import MAX_DETAILS, Failed
-from portway.server.signals import ignore
-
-NOT_FOR_WORKERS = (signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR1, signal.SIGUSR2)
-"""Signals for the arbiter that also reach workers when sent by program name or to the process group.
-A handler that does nothing instead of SIG_IGN, which the application's subprocesses would inherit."""
 
 
-def run_worker(assignment: Assignment) -> int:
+def run_worker(assignment: Assignment, application: Application | None = None) -> int:
     """Load the application and serve it until told to stop.
+
+    Args:
+        assignment: The worker's work.
+        application: The application, where a preloader has imported it.
 
     Returns:
         The process's exit code: 0, 3 when it cannot start, 2 when it breaks down later.
     """
     try:
         settle_in(assignment)
-        return _serve(assignment, _load(assignment))
+        if assignment.shared.settings.hooks.functions:
+            return _serve_with_hooks(assignment, application)
+        return _serve(assignment, application or load_application(assignment))
     except PortwayError as error:
         return _report(assignment, error)
     except BaseException as error:  # the application's code may raise anything, SystemExit too
@@ -40,9 +41,7 @@ def run_worker(assignment: Assignment) -> int:
 
 
 def settle_in(assignment: Assignment) -> None:
-    """Become a worker: signals, lifeline, queues, user."""
-    for number in NOT_FOR_WORKERS:
-        signal.signal(number, ignore)
+    """Become a worker: lifeline, queues, user."""
     assignment.channel.signal_on_input(True)
     assignment.channel.receive()
     if assignment.channel.closed_by_peer:  # the arbiter died before the line above
@@ -52,15 +51,27 @@ def settle_in(assignment: Assignment) -> None:
         assignment.shared.identity.drop()
 
 
-def _load(assignment: Assignment) -> Application:
+def load_application(assignment: Assignment) -> Application:
+    """Import the application, for good: no garbage collection looks at what is loaded so far again."""
     app = assignment.shared.settings.app
     application = load(
         app.app, factory=app.factory, interface=app.interface, chdir=app.chdir, env_file=app.env_file
     )
-    # Everything loaded so far lives as long as the process: no garbage collection looks at it again.
     gc.collect()
     gc.freeze()
     return application
+
+
+def _serve_with_hooks(assignment: Assignment, application: Application | None) -> int:
+    from portway.server.worker_hooks import WorkerHooks
+
+    hooks = WorkerHooks(assignment)
+    hooks.forked()
+    application = hooks.loaded(application or load_application(assignment))
+    try:
+        return _serve(replace(assignment, interrupted=hooks.interrupted), application)
+    finally:
+        hooks.ended()
 
 
 def _serve(assignment: Assignment, application: Application) -> int:

@@ -6,145 +6,193 @@ import contextlib
 import math
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 
 from portway.server import heartbeat
-from portway.server.assignment import Assignment, BecomeWorker, Shared
+from portway.server.assignment import QUICK_STOP_S, Assignment, BecomeChild
+from portway.server.children import FORK_TIMEOUT_S, Child, Generation, Preloader, Watcher, WorkerProcess
 from portway.server.heartbeat import Heartbeat
-from portway.server.messages import Channel, Failed, Ready
+from portway.server.logs import Level
+from portway.server.messages import Channel, Failed
 from portway.server.signals import held
-
-QUICK_STOP_S = 5.0
-"""Seconds for a worker to clean up (ASGI lifespan, exit handlers) once its connections are closed."""
 
 SLOW_START_S = 30.0
 
-
-@dataclass(eq=False, slots=True)
-class WorkerProcess:
-    """One child of the arbiter.
-
-    Attributes:
-        pid: Its process id.
-        slot: The index of its slot.
-        generation: The number of its generation.
-        channel: The arbiter's end of the socket pair with it.
-        born: When it was forked, in monotonic seconds.
-        beats: How long it has been silent.
-        ready: What it said when it began to answer requests; None before.
-        leaving: It has been told to stop, so its end needs no replacement.
-        kill_at: When it is killed if it still lives.
-        failure: What it said when it could not start.
-        killed: It has been killed, and not reaped yet.
-        slow: It has been reported as slow to start.
-    """
-
-    pid: int
-    slot: int
-    generation: int
-    channel: Channel
-    born: float
-    beats: Heartbeat
-    ready: Ready | None = None
-    leaving: bool = False
-    kill_at: float = math.inf
-    failure: Failed | None = None
-    killed: bool = False
-    slow: bool = False
+Work = Callable[[Assignment], int]
+"""What a forked child does with its assignment, outside the arbiter's frames; returns its exit code."""
 
 
 class Workers:
-    """Every living worker, of whatever generation. Used by the arbiter's only thread.
+    """Every living child, of whatever generation. Used by the arbiter's only thread.
 
     Args:
-        shared: What each child is handed.
         clock: Monotonic seconds.
         close_in_child: Closes what only the arbiter may have; called first thing in each child.
+        work: What a worker does.
+        preload: What a preloader does, with its end of the socket for orders.
     """
 
     def __init__(
-        self, shared: Shared, clock: Callable[[], float], close_in_child: Callable[[], None]
+        self,
+        clock: Callable[[], float],
+        close_in_child: Callable[[], None],
+        work: Work,
+        preload: Callable[[Assignment, socket.socket], int],
     ) -> None:
-        self._shared = shared
         self._clock = clock
         self._close_in_child = close_in_child
-        self._by_pid: dict[int, WorkerProcess] = {}
+        self._work = work
+        self._preload = preload
+        self._by_pid: dict[int, Child] = {}
 
     def __len__(self) -> int:
         return len(self._by_pid)
 
-    def all(self) -> list[WorkerProcess]:
-        """Return every living worker, oldest first."""
+    def children(self) -> list[Child]:
+        """Return every living child, oldest first."""
         return list(self._by_pid.values())
 
-    def staying(self, generation: int) -> list[WorkerProcess]:
-        """Return a generation's workers that have not been told to stop, oldest first."""
-        return [w for w in self._by_pid.values() if w.generation == generation and not w.leaving]
+    def all(self) -> list[WorkerProcess]:
+        """Return every living worker, oldest first."""
+        return [child for child in self._by_pid.values() if isinstance(child, WorkerProcess)]
 
-    def spawn(self, slot: int, generation: int) -> WorkerProcess:
-        """Fork a worker.
+    def of(self, generation: Generation | None) -> list[WorkerProcess]:
+        """Return a generation's workers that have not been told to stop, oldest first."""
+        return [worker for worker in self.all() if worker.generation is generation and not worker.leaving]
+
+    def staying(self, generation: Generation | None) -> list[WorkerProcess]:
+        """Return those of them that are to stay, oldest first: without the ones about to be replaced."""
+        return [worker for worker in self.of(generation) if not worker.retiring]
+
+    def spawn(self, slot: int, generation: Generation) -> WorkerProcess:
+        """Fork a worker, out of the generation's preloader where there is one.
 
         Raises:
-            BecomeWorker: In the child.
-            OSError: The system has no process or descriptor left.
+            BecomeChild: In the child.
+            OSError: The system has no process or descriptor left, or the preloader does not answer.
         """
         ours, theirs = Channel.pair()
-        _flush_streams()  # or the child would write the same bytes again
-        with held():  # a signal for the child waits until the arbiter's handlers are gone from it
-            try:
-                pid = os.fork()
-            except OSError:
-                ours.close()
-                theirs.close()
-                raise
-            if pid == 0:
-                self._leave_arbiter(ours)
-                raise BecomeWorker(Assignment(self._shared, slot, generation, theirs))
+        try:
+            if generation.preloader is not None:
+                pid = generation.preloader.fork(slot, theirs)
+            else:
+                assignment = Assignment(generation.shared, slot, generation.number, theirs)
+                pid = self._fork(partial(self._work, assignment), ours)
+        except OSError:
+            ours.close()
+            theirs.close()
+            raise
         theirs.close()
         now = self._clock()
-        worker = WorkerProcess(pid, slot, generation, ours, now, Heartbeat(now))
+        worker = WorkerProcess(
+            pid=pid, generation=generation, channel=ours, born=now, slot=slot, beats=Heartbeat(now)
+        )
         self._by_pid[pid] = worker
         return worker
 
-    def _leave_arbiter(self, ours: Channel) -> None:
-        # A worker that kept an arbiter's end would hide the arbiter's death from the worker at the other.
-        ours.close()
-        for worker in self._by_pid.values():
-            worker.channel.close()
-        self._close_in_child()
+    def spawn_preloader(self, generation: Generation) -> Preloader:
+        """Fork the process that a generation's workers are to come from.
 
-    def stop(self, worker: WorkerProcess, quick: bool) -> None:
-        """Tell a worker to stop; it is killed if it has not done so in time.
+        Raises:
+            BecomeChild: In the child.
+            OSError: The system has no process or descriptor left.
+        """
+        ours, theirs = Channel.pair()
+        orders, takes_orders = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        orders.settimeout(FORK_TIMEOUT_S)
+        assignment = Assignment(generation.shared, -1, generation.number, theirs)
+        try:
+            pid = self._fork(partial(self._preload, assignment, takes_orders), ours, orders)
+        except OSError:
+            for end in (ours, theirs, orders, takes_orders):
+                end.close()
+            raise
+        theirs.close()
+        takes_orders.close()
+        preloader = Preloader(pid=pid, generation=generation, channel=ours, born=self._clock(), orders=orders)
+        self._by_pid[pid] = preloader
+        generation.preloader = preloader
+        return preloader
+
+    def spawn_watcher(self, generation: Generation, watch: Callable[[Channel], int]) -> Watcher:
+        """Fork a process that watches files.
 
         Args:
-            worker: The worker. It may have been told before; the earlier deadline stays.
-            quick: Close its connections now, instead of answering what is in flight.
+            generation: Whose log and deadlines it has.
+            watch: What it does, with its end of the socket pair.
+
+        Raises:
+            BecomeChild: In the child.
+            OSError: The system has no process or descriptor left.
         """
-        worker.leaving = True
-        grace_s = 0.0 if quick else self._shared.settings.timeouts.graceful
-        worker.kill_at = min(worker.kill_at, self._clock() + grace_s + QUICK_STOP_S)
-        if worker.ready:
-            self._shared.slots.drain(worker.slot)
-        # A worker that is still loading would leave a core file of SIGQUIT.
-        self.send(worker, signal.SIGQUIT if quick and worker.ready else signal.SIGTERM)
+        ours, theirs = Channel.pair()
+        try:
+            pid = self._fork(partial(watch, theirs), ours)
+        except OSError:
+            ours.close()
+            theirs.close()
+            raise
+        theirs.close()
+        watcher = Watcher(pid=pid, generation=generation, channel=ours, born=self._clock())
+        self._by_pid[pid] = watcher
+        return watcher
 
-    def send(self, worker: WorkerProcess, number: int) -> None:
-        """Send a signal to a worker that has not been reaped."""
+    def _fork(self, life: Callable[[], int], *ours: Channel | socket.socket) -> int:
+        _flush_streams()  # or the child would write the same bytes again
+        with held():  # a signal for the child waits until the arbiter's handlers are gone from it
+            pid = os.fork()
+            if pid == 0:
+                for end in ours:
+                    end.close()
+                self._leave_arbiter()
+                raise BecomeChild(life)
+        return pid
+
+    def _leave_arbiter(self) -> None:
+        # A worker that kept an arbiter's end would hide the arbiter's death from the worker at the other.
+        for child in self._by_pid.values():
+            child.channel.close()
+            if isinstance(child, Preloader):
+                child.orders.close()
+        self._close_in_child()
+
+    def stop(self, child: Child, quick: bool) -> None:
+        """Tell a child to stop; it is killed if it has not done so in time.
+
+        Args:
+            child: The child. It may have been told before; the earlier deadline stays.
+            quick: Have a worker close its connections now, instead of answering what is in flight.
+        """
+        child.leaving = True
+        grace_s = 0.0 if quick else child.generation.shared.settings.timeouts.graceful
+        child.kill_at = min(child.kill_at, self._clock() + grace_s + QUICK_STOP_S)
+        if isinstance(child, WorkerProcess) and child.ready:
+            child.generation.shared.slots.drain(child.slot)
+        if isinstance(child, Preloader):
+            child.orders.close()
+        # A child that is still loading would leave a core file of SIGQUIT; only a worker has a use for it.
+        serves = isinstance(child, WorkerProcess) and child.started
+        self.send(child, signal.SIGQUIT if quick and serves else signal.SIGTERM)
+
+    def send(self, child: Child, number: int) -> None:
+        """Send a signal to a child that has not been reaped."""
         with contextlib.suppress(ProcessLookupError):
-            os.kill(worker.pid, number)
+            os.kill(child.pid, number)
 
-    def kill(self, worker: WorkerProcess) -> None:
-        """End a worker at once."""
-        worker.killed = True
-        worker.kill_at = math.inf
-        self.send(worker, signal.SIGKILL)
+    def kill(self, child: Child) -> None:
+        """End a child at once."""
+        child.killed = True
+        child.kill_at = math.inf
+        self.send(child, signal.SIGKILL)
 
-    def reap(self) -> list[tuple[WorkerProcess, int]]:
-        """Return the workers that have ended, each with its exit code (negative: the signal that ended it).
+    def reap(self) -> list[tuple[int, Child | None, int]]:
+        """Return the processes that have ended: process id, child, exit code (negative: the signal).
 
-        As process 1 of a container the arbiter also inherits orphans; they are reaped and forgotten.
+        Those that are no child of ours are orphans (the arbiter may be process 1 of a container, and with
+        `--preload` it inherits what workers leave behind), or were started by somebody who asks by the id.
         """
         ended = []
         with contextlib.suppress(ChildProcessError):
@@ -152,39 +200,57 @@ class Workers:
                 pid, status = os.waitpid(-1, os.WNOHANG)
                 if pid == 0:
                     break
-                worker = self._by_pid.pop(pid, None)
-                if worker is not None:
-                    ended.append((worker, os.waitstatus_to_exitcode(status)))
+                ended.append((pid, self._by_pid.pop(pid, None), os.waitstatus_to_exitcode(status)))
         return ended
 
     def look_after(self) -> None:
-        """Kill workers that do not stop in time or no longer beat; report those slow to start."""
+        """Kill what does not start or stop in time or no longer beats; report what is slow to start."""
         now = self._clock()
-        for worker in self.all():
-            if worker.killed:
+        for child in self.children():
+            if child.killed:
                 continue
-            if now >= worker.kill_at:
-                self._shared.log.entry("error", f"worker {worker.pid} did not stop in time: killed")
-                self.kill(worker)
-            elif worker.ready and not worker.leaving:
-                self._check_beats(worker, now)
-            elif not worker.slow and not worker.leaving and now - worker.born >= SLOW_START_S:
-                worker.slow = True
-                self._shared.log.entry(
-                    "warning", f"worker {worker.pid} has been starting for {SLOW_START_S:.0f} s"
-                )
+            if now >= child.kill_at:
+                _say(child, "error", "did not stop in time: killed")
+                self.kill(child)
+            elif child.leaving:
+                continue
+            elif not child.started:
+                self._check_start(child, now - child.born)
+            elif isinstance(child, WorkerProcess):
+                self._check_beats(child, now)
+
+    def _check_start(self, child: Child, age_s: float) -> None:
+        longest_s = child.generation.shared.settings.timeouts.startup
+        if age_s >= longest_s:
+            child.failure = Failed(
+                f"{child.title} was not ready within {longest_s:g} s (--startup-timeout)",
+                "its application may wait for something; a longer --startup-timeout gives it more time.",
+            )
+            self.kill(child)
+        elif age_s >= SLOW_START_S and not child.slow:
+            child.slow = True
+            _say(child, "warning", f"has been starting for {SLOW_START_S:.0f} s")
 
     def _check_beats(self, worker: WorkerProcess, now: float) -> None:
-        silent_s = worker.beats.silence(self._shared.slots[worker.slot].beat_ns, now)
+        beat_ns = worker.generation.shared.slots[worker.slot].beat_ns
+        silent_s = worker.beats.silence(beat_ns, now)
         if silent_s >= heartbeat.LIMIT_S:
-            self._shared.log.entry(
-                "error", f"worker {worker.pid} has shown no sign of life for {silent_s:.0f} s: killed"
-            )
+            _say(worker, "error", f"has shown no sign of life for {silent_s:.0f} s: killed")
             self.kill(worker)
 
     def next_deadline(self) -> float:
         """Return when `look_after` has something to kill, in monotonic seconds; infinity when nothing."""
-        return min((worker.kill_at for worker in self._by_pid.values()), default=math.inf)
+        return min((_deadline(child) for child in self._by_pid.values()), default=math.inf)
+
+
+def _deadline(child: Child) -> float:
+    if child.killed or child.leaving or child.started:
+        return child.kill_at
+    return min(child.kill_at, child.born + child.generation.shared.settings.timeouts.startup)
+
+
+def _say(child: Child, level: Level, text: str) -> None:
+    child.generation.shared.log.entry(level, f"{child.title} {text}")
 
 
 def _flush_streams() -> None:

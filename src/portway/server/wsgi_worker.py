@@ -33,6 +33,7 @@ class WSGIWorker:
     def __init__(self, assignment: Assignment, application: Application) -> None:
         shared = assignment.shared
         self._assignment = assignment
+        self._application = application
         self._label = application.label
         self._grace_s = shared.settings.timeouts.graceful
         self._lifeline = Lifeline(assignment.channel, shared.log, self._grace_s)
@@ -44,11 +45,16 @@ class WSGIWorker:
             board=shared.slots.board,
             report=Reporter(shared.log),
             access=shared.access,
-            multiprocess=shared.settings.process.workers > 1,
+            multiprocess=shared.settings.process.workers.maximum != 1,
         )
 
     def run(self) -> int:
-        """Serve until drained or stopped; return the exit code."""
+        """Serve until drained or stopped; return the exit code.
+
+        Raises:
+            StartupFailed: The application does not pass the ready check.
+        """
+        self._check_ready()
         connect(self._engine, self._assignment)
         self._listen_to_signals()
         threads = self._assignment.shared.settings.process.threads
@@ -59,6 +65,13 @@ class WSGIWorker:
         self._engine.run()
         self._stop_listening()
         return 0
+
+    def _check_ready(self) -> None:
+        settings = self._assignment.shared.settings
+        if settings.process.ready_check:
+            from portway.server.readiness import check_wsgi
+
+            check_wsgi(self._application, settings.process.ready_check, settings.app.root_path)
 
     def _listen_to_signals(self) -> None:
         self._engine.on_wakeup = self._obey
@@ -83,6 +96,8 @@ class WSGIWorker:
             case signal.SIGINT | signal.SIGQUIT:
                 self._slot.state = DRAINING
                 self._engine.stop()
+                if self._assignment.interrupted:
+                    self._assignment.interrupted()
             case signal.SIGIO if self._lifeline.is_cut():
                 self._drain()
             case signal.SIGUSR1:

@@ -1,0 +1,178 @@
+"""The arbiter's book: generations, and the processes that belong to them. Records only, and no policy."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import socket
+from dataclasses import dataclass, field
+
+from portway.server.assignment import Shared
+from portway.server.backoff import Backoff
+from portway.server.heartbeat import Heartbeat
+from portway.server.messages import Channel, Failed, Ready
+
+FORK_TIMEOUT_S = 10.0
+"""Longest wait for a preloader to fork. It does nothing else, so one that does not answer is stuck."""
+
+
+@dataclass(eq=False, slots=True)
+class Generation:
+    """The workers that one start or reload began, and the configuration they run with.
+
+    Attributes:
+        number: Counts from 1.
+        shared: What its workers are handed.
+        target: How many workers it is to have.
+        preloader: The process that its workers are forked from; None without `--preload`, or when it died.
+        preloader_due: When another preloader may be started, in monotonic seconds.
+        preloader_backoff: How long each next one waits.
+    """
+
+    number: int
+    shared: Shared
+    target: int
+    preloader: Preloader | None = None
+    preloader_due: float = 0.0
+    preloader_backoff: Backoff = field(default_factory=Backoff)
+
+    @property
+    def preloads(self) -> bool:
+        """Whether its workers are forked from a process that has imported the application."""
+        return self.shared.settings.process.preload
+
+    @property
+    def can_fork(self) -> bool:
+        """Whether a worker can be started now."""
+        return not self.preloads or (self.preloader is not None and self.preloader.loaded)
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Child:
+    """One child of the arbiter.
+
+    Attributes:
+        pid: Its process id.
+        generation: Whose it is.
+        channel: The arbiter's end of the socket pair with it.
+        born: When it was forked, in monotonic seconds.
+        leaving: It has been told to stop, so its end needs no replacement.
+        kill_at: When it is killed if it still lives.
+        failure: Why it cannot start: what it said itself, or what the arbiter killed it for.
+        killed: It has been killed, and not reaped yet.
+        slow: It has been reported as slow to start.
+    """
+
+    pid: int
+    generation: Generation
+    channel: Channel
+    born: float
+    leaving: bool = False
+    kill_at: float = math.inf
+    failure: Failed | None = None
+    killed: bool = False
+    slow: bool = False
+
+    @property
+    def started(self) -> bool:
+        """Whether it has said that it does its work."""
+        raise NotImplementedError
+
+    @property
+    def title(self) -> str:
+        """What the log calls it."""
+        raise NotImplementedError
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class WorkerProcess(Child):
+    """A worker.
+
+    Attributes:
+        slot: The index of its slot.
+        beats: How long it has been silent.
+        ready: What it said when it began to answer requests; None before.
+        retiring: It goes on serving until another one is ready in its place.
+        limits: When it is to be recycled; None before it is ready.
+    """
+
+    slot: int
+    beats: Heartbeat
+    ready: Ready | None = None
+    retiring: bool = False
+    limits: Limits | None = None
+
+    @property
+    def started(self) -> bool:
+        return self.ready is not None
+
+    @property
+    def title(self) -> str:
+        return f"worker {self.pid}"
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Watcher(Child):
+    """The process that watches files for `--reload`."""
+
+    @property
+    def started(self) -> bool:
+        return True
+
+    @property
+    def title(self) -> str:
+        return f"watcher {self.pid}"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """At what a worker is recycled; infinity where nothing is set.
+
+    Attributes:
+        requests: After so many.
+        memory: With more bytes.
+        age_at: At this time, in monotonic seconds.
+    """
+
+    requests: float = math.inf
+    memory: float = math.inf
+    age_at: float = math.inf
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Preloader(Child):
+    """The process of a generation that has imported the application and forks its workers.
+
+    Attributes:
+        orders: The arbiter's end of the socket that forks are asked for on. Closing it ends the process.
+        loaded: It has imported the application.
+    """
+
+    orders: socket.socket
+    loaded: bool = False
+
+    @property
+    def started(self) -> bool:
+        return self.loaded
+
+    @property
+    def title(self) -> str:
+        return f"preloader {self.pid}"
+
+    def fork(self, slot: int, channel: Channel) -> int:
+        """Have a worker forked, and return its process id.
+
+        Args:
+            slot: The index of its slot.
+            channel: The worker's end of its socket pair; the caller closes its own copy.
+
+        Raises:
+            OSError: It cannot fork, or does not answer.
+        """
+        socket.send_fds(self.orders, [b"%d" % slot], [channel.fileno()])
+        answer = self.orders.recv(64)
+        number = int(answer) if answer else -errno.ECHILD
+        if number <= 0:
+            raise OSError(-number, os.strerror(-number))
+        return number

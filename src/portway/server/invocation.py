@@ -1,0 +1,27 @@
+"""How this server was started, so that its configuration can be read again and itself be started again."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from portway.config import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A start of the server.
+
+    Attributes:
+        read: Returns what the flags, the environment and the files say now; raises PortwayError for
+            what a start would refuse.
+        cwd: The directory that the command was started in, before any `--chdir`.
+        files: Absolute names of the files that the configuration was read from.
+        argv: The whole command line, the interpreter's own arguments included.
+    """
+
+    read: Callable[[], Settings]
+    cwd: str
+    files: tuple[str, ...] = ()
+    argv: tuple[str, ...] = field(default_factory=lambda: tuple(sys.orig_argv))

@@ -1,0 +1,81 @@
+"""What a reload takes over from a configuration that was read again, and what it cannot.
+
+The next generation starts with the new configuration whole. What was opened before the first fork, or holds
+for the arbiter itself, stays as it is until an upgrade or a restart, and the log says so each time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+
+from portway.config import Settings
+from portway.config.changes import changes, spell_change
+from portway.config.show import value_of
+from portway.errors import StartupFailed
+from portway.server.assignment import Shared
+from portway.server.logs import AccessLog, ErrorLog
+from portway.server.opening import open_access_log
+from portway.server.processors import bounds
+
+FIXED = frozenset({"bind", "backlog", "pid", "user", "group", "umask"})
+"""Options that only an upgrade or a restart changes."""
+
+
+def renew(shared: Shared, settings: Settings) -> Shared:
+    """Return what the next generation gets.
+
+    Args:
+        shared: What the present one has.
+        settings: What the files say now.
+
+    Raises:
+        PortwayError: A log cannot be opened, or there is no room for so many workers.
+    """
+    settings = _kept(shared, settings)
+    differences = changes(shared.settings, settings)
+    if not differences:
+        return replace(shared, settings=settings)
+    text = ", ".join(spell_change(declared, shared.settings, settings) for declared in differences)
+    _check_room(shared, settings)
+    log, access = _logs(shared, settings)
+    renewed = replace(shared, settings=settings, log=log, access=access)
+    shared.log.entry("info", f"reload: {text}")
+    return renewed
+
+
+def _kept(shared: Shared, settings: Settings) -> Settings:
+    """Return the new settings with the old values of what cannot change."""
+    for declared in changes(shared.settings, settings):
+        if declared.option.name in FIXED:
+            shared.log.entry(
+                "warning",
+                f"reload: {spell_change(declared, shared.settings, settings)} takes an upgrade (SIGUSR2) "
+                "or a restart; until then the old value holds",
+            )
+            group = getattr(settings, declared.group)
+            old = value_of(shared.settings, declared)
+            group = msgspec.structs.replace(group, **{declared.field: old})
+            settings = msgspec.structs.replace(settings, **{declared.group: group})
+    return settings
+
+
+def _check_room(shared: Shared, settings: Settings) -> None:
+    most, possible = bounds(settings.process.workers)[1], shared.slots.count // 2
+    if most > possible:
+        raise StartupFailed(
+            f"there is no room for {most} workers: this server was started with room for {possible}",
+            "an upgrade (SIGUSR2) or a restart makes room for more.",
+        )
+
+
+def _logs(shared: Shared, settings: Settings) -> tuple[ErrorLog, AccessLog | None]:
+    """Return the logs of the new settings, opened where their options changed."""
+    old, new = shared.settings.log, settings.log
+    log, access = shared.log, shared.access
+    if (old.errors, old.level) != (new.errors, new.level):
+        log = ErrorLog(new.errors, new.level, shared.identity)
+    if (old.access, old.access_format) != (new.access, new.access_format):
+        access = open_access_log(settings, shared.identity)
+    return log, access

@@ -1,0 +1,90 @@
+"""SIGUSR2: the same command line started again on the same listening sockets, beside the running server.
+
+The new arbiter inherits the descriptors of the listening sockets and learns of them from one environment
+variable, which it removes before anything else sees it. Both serve until the operator ends one of them: the
+old one (TERM), when the new one is right, or the new one, when it is not. A pid file is `FILE.2` for the new
+one until the old one is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, MutableMapping
+from dataclasses import dataclass, field
+
+from portway.server.invocation import Invocation
+from portway.server.listeners import Listener
+from portway.server.signals import held
+
+VARIABLE = "_PORTWAY_UPGRADE"
+
+
+@dataclass(slots=True)
+class Inheritance:
+    """What an arbiter got from the one that started it.
+
+    Attributes:
+        parent: The process id of the old arbiter; 0 when nobody upgrades.
+        descriptors: Listening sockets, by the `bind` address they were opened for.
+    """
+
+    parent: int = 0
+    descriptors: dict[str, list[int]] = field(default_factory=dict)
+
+    @property
+    def parent_lives(self) -> bool:
+        """Whether the old arbiter still runs; it is this process's parent as long as it does."""
+        return self.parent != 0 and os.getppid() == self.parent
+
+
+def inherit(environ: MutableMapping[str, str]) -> Inheritance:
+    """Return what was inherited, and remove it from the environment.
+
+    It counts only in the very process that the old arbiter started, not in one that merely has the variable.
+    """
+    try:
+        value = json.loads(environ.pop(VARIABLE, "null"))
+        if value is not None and value["parent"] == os.getppid():
+            descriptors = {str(where): [int(fd) for fd in fds] for where, fds in value["sockets"].items()}
+            return Inheritance(value["parent"], descriptors)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        pass
+    return Inheritance()
+
+
+def start_again(
+    invocation: Invocation, listeners: Iterable[Listener], before_exec: Callable[[], None]
+) -> int:
+    """Fork, and execute the command line of this server in the child.
+
+    Args:
+        invocation: How it was started.
+        listeners: What the new one is to listen on.
+        before_exec: Called in the child first.
+
+    Returns:
+        The child's process id. It ends with code 127 when there is nothing to execute.
+
+    Raises:
+        OSError: The system has no process left.
+    """
+    sockets: dict[str, list[int]] = {}
+    for listener in listeners:
+        sockets.setdefault(str(listener.address), []).append(listener.sock.fileno())
+    value = json.dumps({"parent": os.getpid(), "sockets": sockets})
+    with held():
+        pid = os.fork()
+    if pid == 0:
+        try:
+            before_exec()
+            for descriptors in sockets.values():
+                for descriptor in descriptors:
+                    os.set_inheritable(descriptor, True)
+            os.chdir(invocation.cwd)
+            # The interpreter by its path, whatever name it was called by.
+            os.execve(sys.executable, invocation.argv, {**os.environ, VARIABLE: value})
+        finally:
+            os._exit(127)
+    return pid
