@@ -31,6 +31,7 @@ class Portway:
         env: Environment variables to add.
         cwd: Working directory.
         pass_fds: Descriptors that the process inherits.
+        bind: Whether to add a `--bind` where none is given.
     """
 
     def __init__(
@@ -40,14 +41,16 @@ class Portway:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         pass_fds: tuple[int, ...] = (),
+        bind: bool = True,
     ) -> None:
         target = str(APPS / app) if (APPS / app.partition(":")[0]).is_file() else app
-        bind = () if any(arg in ("--bind", "-b") for arg in args) else ("--bind", "127.0.0.1:0")
+        given = not bind or any(arg in ("--bind", "-b") for arg in args)
+        where = () if given else ("--bind", "127.0.0.1:0")
         self.lines: list[str] = []
         self._changed = threading.Condition()
         self._ended = False
         self.process = subprocess.Popen(
-            [*COMMAND, "serve", *([target] if target else []), *bind, *args],
+            [*COMMAND, "serve", *([target] if target else []), *where, *args],
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

@@ -204,7 +204,7 @@ class Arbiter:
         if self._inherited.parent and not self._inherited.parent_lives:
             self._shared.log.entry("info", f"upgrade: the arbiter {self._inherited.parent} is gone")
             self._inherited.parent = 0
-            self._opened.take_over()
+            self._opened.take_over(self._inherited.descriptors)
             self._look_closer()
         if self._scaling:
             self._scaling.look(now)

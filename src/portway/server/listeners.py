@@ -163,7 +163,7 @@ def _listen_tcp(family: int, where: tuple[object, ...], backlog: int) -> socket.
 
 
 def _open_unix(address: UnixAddress, backlog: int, owner: Identity | None) -> socket.socket:
-    _remove_stale(address.path)
+    remove_stale(address.path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.bind(address.path)
@@ -176,7 +176,7 @@ def _open_unix(address: UnixAddress, backlog: int, owner: Identity | None) -> so
     return sock
 
 
-def _remove_stale(path: str) -> None:
+def remove_stale(path: str) -> None:
     """Remove a socket that nobody answers on; anything else stays and makes the bind fail."""
     try:
         if not stat.S_ISSOCK(os.lstat(path).st_mode):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterable
 from contextlib import ExitStack
 
-from portway.config import Settings
+from portway.config import Settings, UnixAddress, parse_address
 from portway.server.assignment import Shared
-from portway.server.listeners import Listener, open_listeners
+from portway.server.listeners import Listener, open_listeners, remove_stale
 from portway.server.logs import AccessLog, ErrorLog
 from portway.server.pidfile import PidFile
 from portway.server.privileges import Identity, identity
@@ -33,8 +35,17 @@ class Opened:
         for listener in self.shared.listeners:
             listener.close(keep_files)
 
-    def take_over(self) -> None:
-        """Give the pid file its real name: the arbiter that had it is gone."""
+    def take_over(self, inherited: Iterable[str]) -> None:
+        """Take what is left of an older arbiter that is gone: the name of the pid file.
+
+        Args:
+            inherited: The addresses that it listened on. Files of sockets that this one has no use for go.
+        """
+        for text in set(inherited).difference(self.shared.settings.listen.bind):
+            address = parse_address(text)
+            if isinstance(address, UnixAddress):
+                with contextlib.suppress(OSError):
+                    remove_stale(address.path)
         name = self.shared.settings.process.pid
         if self._pid_file and name:
             try:

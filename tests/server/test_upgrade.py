@@ -1,0 +1,178 @@
+"""SIGUSR2 and SIGWINCH: another arbiter on the same sockets, under continuous load."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from portway.server.upgrade import VARIABLE, inherit
+from tests.support.client import Client, get
+from tests.support.load import Load
+from tests.support.processes import Portway, children, is_alive, wait_for_end
+
+KINDS = ("wsgi.py", "asgi.py")
+
+
+@contextmanager
+def upgraded(server: Portway, count: int = 1) -> Iterator[int]:
+    """Send SIGUSR2; yield the new arbiter's process id once it serves, and end it afterwards."""
+    server.send(signal.SIGUSR2)
+    new = int(server.wait_for(r"info: upgrade: started the arbiter (\d+)", count=count)[1])
+    try:
+        server.wait_for(rf"\[{new}\] info: serving ")
+        yield new
+    finally:
+        if is_alive(new):
+            os.kill(new, signal.SIGTERM)
+            wait_for_end(new)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("unix", [False, True])
+def test_an_upgrade_under_load_loses_nothing(kind: str, unix: bool, tmp_path: Path) -> None:
+    path, pid = tmp_path / "s", tmp_path / "pid"
+    bind = ("--bind", f"unix:{path}") if unix else ()
+    with Portway(kind, "--workers", "2", "--pid", str(pid), *bind) as server:
+        server.ready()
+        address = str(path) if unix else server.address
+        old = server.pid
+        with Load(address, keep_alive=3, fresh=2) as load:
+            load.wait_for(50)
+            with upgraded(server) as new:
+                assert pid.read_text() == f"{old}\n"
+                assert (tmp_path / "pid.2").read_text() == f"{new}\n"
+                workers = {str(worker) for worker in children(new)}
+                load.wait_until(lambda: workers & set(load.bodies), "an answer of the new one")
+                server.send(signal.SIGTERM)
+                server.wait_for(rf"\[{old}\] info: stopped")
+                server.wait_for(rf"\[{new}\] info: upgrade: the arbiter {old} is gone")
+                load.wait_for(100)
+                assert load.failures == []
+                assert pid.read_text() == f"{new}\n"
+                assert not (tmp_path / "pid.2").exists()
+                with load_paused(load):
+                    assert get(address).body.decode() in workers
+        assert not pid.exists()
+        assert not path.exists()
+
+
+@contextmanager
+def load_paused(load: Load) -> Iterator[None]:
+    """End the load before the server ends."""
+    load.__exit__(None, None, None)
+    yield
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_upgrade_can_be_taken_back(kind: str) -> None:
+    with Portway(kind, "--workers", "2") as server:
+        server.ready()
+        with Load(server.address, keep_alive=3, fresh=2) as load:
+            with upgraded(server) as new:
+                old_workers = server.workers()
+                server.send(signal.SIGWINCH)
+                server.wait_for("info: 0 workers wanted")
+                for worker in set(old_workers) - {new}:
+                    wait_for_end(worker)
+                load.wait_for(50)
+                server.send(signal.SIGHUP)
+                server.ready(3)
+                os.kill(new, signal.SIGTERM)
+                wait_for_end(new)
+                server.wait_for(
+                    rf"warning: upgrade: the new arbiter {new} ended \(exit 0\); this one goes on"
+                )
+                load.wait_for(50)
+        assert load.failures == []
+        with upgraded(server, 2):
+            pass
+
+
+def test_an_arbiter_that_cannot_start_leaves_the_old_one(tmp_path: Path) -> None:
+    file = tmp_path / "portway.toml"
+    file.write_text("workers = 1\n")
+    with Portway("wsgi.py", cwd=tmp_path) as server:
+        server.ready()
+        file.write_text("wrkers = 1\n")
+        with Load(server.address, keep_alive=1, fresh=1) as load:
+            server.send(signal.SIGUSR2)
+            server.wait_for(r"warning: upgrade: the new arbiter \d+ ended \(exit 1\); this one goes on")
+            server.wait_for("^error: unknown key 'wrkers'")
+            load.wait_for(20)
+        assert load.failures == []
+        assert get(server.address).status == 200
+
+
+def test_a_second_upgrade_waits_for_the_first() -> None:
+    with Portway("wsgi.py") as server:
+        server.ready()
+        with upgraded(server) as new:
+            server.send(signal.SIGUSR2)
+            server.wait_for(f"warning: upgrade: one is under way already, with the arbiter {new}")
+            os.kill(new, signal.SIGUSR2)
+            server.wait_for(f"warning: upgrade: one is under way already, with the arbiter {server.pid}")
+
+
+def test_an_upgrade_listens_on_what_is_new_and_leaves_what_is_not(tmp_path: Path) -> None:
+    file = tmp_path / "portway.toml"
+    file.write_text('bind = ["unix:a", "unix:b"]\n')
+    with Portway("wsgi.py", "--config", "portway.toml", cwd=tmp_path, bind=False) as server:
+        server.ready()
+        file.write_text('bind = ["unix:b", "unix:c"]\n')
+        with upgraded(server):
+            server.stop()
+            server.wait_for("info: upgrade: the arbiter .* is gone")
+            assert get(str(tmp_path / "b")).status == 200
+            for name, there in (("a", False), ("b", True), ("c", True)):
+                assert (tmp_path / name).exists() is there
+            assert get(str(tmp_path / "c")).status == 200
+
+
+def test_no_descriptor_is_inherited_but_the_sockets() -> None:
+    with Portway("wsgi.py") as server:
+        server.ready()
+        before = descriptors(server.pid)
+        with upgraded(server) as new:
+            assert descriptors(new) == before
+
+
+def descriptors(pid: int) -> list[str]:
+    """Return what a process has open, without numbers."""
+    names = os.listdir(f"/proc/{pid}/fd")
+    return sorted(re.sub(r"[0-9]+", "", os.readlink(f"/proc/{pid}/fd/{name}")) for name in names)
+
+
+def test_winch_without_an_upgrade_rests_until_a_reload() -> None:
+    with Portway("wsgi.py") as server:
+        (worker,) = server.ready().workers()
+        server.send(signal.SIGWINCH)
+        server.wait_for("info: 0 workers wanted")
+        wait_for_end(worker)
+        with Client(server.address) as client:
+            client.request()
+            server.send(signal.SIGHUP)
+            assert client.answer().status == 200  # it waited in the backlog
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "nonsense", "[]", "null", '{"parent": 1}', '{"parent": "x", "sockets": {}}', "{}", '{"sockets": 3}'],
+)
+def test_a_variable_of_somebody_else_counts_for_nothing(value: str) -> None:
+    environ = {VARIABLE: value, "OTHER": "1"}
+    assert inherit(environ).parent == 0
+    assert environ == {"OTHER": "1"}
+
+
+def test_the_variable_counts_in_the_child_of_the_old_arbiter() -> None:
+    environ = {VARIABLE: json.dumps({"parent": os.getppid(), "sockets": {"127.0.0.1:80": [7]}})}
+    inherited = inherit(environ)
+    assert (inherited.parent, inherited.descriptors) == (os.getppid(), {"127.0.0.1:80": [7]})
+    assert inherited.parent_lives
