@@ -1,4 +1,4 @@
-"""Hooks that write down what they were called with and where, a line for each call, in the file HOOKS_FILE."""
+"""Hooks that write down, in the file HOOKS_FILE, what they were called with and where."""
 
 from __future__ import annotations
 
