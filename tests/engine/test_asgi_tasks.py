@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engine.conftest import ASGI_WAYS, server_fixture
+from tests.engine.conftest import ASGI_WAYS, serve, server_fixture
 from tests.engine.test_asgi_messages import happened
 from tests.engine.wire import GET, Wire
 from tests.support.processes import Portway
@@ -28,6 +28,17 @@ def test_each_request_has_a_task_and_a_context_of_its_own(asgi: Portway) -> None
             b"none %d" % number for number in range(20)
         ]
         assert wire.get("/task-over").body == b"{(True, False, True)}"
+
+
+@pytest.mark.parametrize("way", ASGI_WAYS)
+def test_what_a_plain_call_does_belongs_to_the_task(way: str) -> None:
+    """A call that is no coroutine function sets context variables of its own request, not of the next."""
+    with serve(way, "synchronous", "--interface", "asgi") as server, Wire(server.ready().address) as wire:
+        wire.send(b"".join(GET % b"/?%d" % number for number in range(20)))
+        assert [wire.final().body for _ in range(20)] == [b"none %d" % number for number in range(20)]
+        assert wire.get("/raise").status == 500
+        assert wire.get("/?21").body == b"none 21"
+        server.wait_for("failed at GET /raise")
 
 
 def test_an_application_may_cancel_itself(asgi: Portway) -> None:

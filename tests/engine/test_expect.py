@@ -122,3 +122,21 @@ def test_those_who_wait_hold_nobody_up(threads: str) -> None:
         for wire in waiting:
             wire.send(b"hello")
             assert wire.final().body == b"hello"
+
+
+def test_one_who_dribbles_does_not_keep_its_thread() -> None:
+    """The thread that waits for a body gives it body-timeout in all, however often a byte comes."""
+    with serve("wsgi-epoll", "app", "--body-timeout", "1") as server, Wire(server.ready().address) as wire:
+        wire.send(HEAD.replace(b": 5", b": 1000") % b"/echo")
+        assert wire.response().status == 100
+        wire.sock.settimeout(0.05)
+        for _ in range(999):
+            wire.send_some([b"x"])
+            try:
+                assert wire.more()
+            except TimeoutError:
+                continue
+            break
+        wire.sock.settimeout(15)
+        # the application may turn the failed read into an answer of its own
+        assert wire.final().status in (408, 500)

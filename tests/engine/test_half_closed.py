@@ -110,3 +110,14 @@ def processor_s(pid: int) -> float:
     with open(f"/proc/{pid}/stat") as stat:
         user, system = stat.read().rpartition(")")[2].split()[11:13]
     return (int(user) + int(system)) / 100
+
+
+def test_half_a_head_behind_a_request(server: Portway) -> None:
+    """The end came while the application had the request before it: it is not waited for again."""
+    with Wire(server.address) as wire, Wire(server.address) as other:
+        wire.send(GET % b"/hold?half-a-head" + HELLO[:-3])
+        wire.shut()
+        assert other.get("/release?half-a-head").body == b"released"
+        assert wire.final().body == b"held"
+        assert wire.final().status == 400
+        wire.end()

@@ -7,6 +7,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -132,3 +133,17 @@ def test_a_file_of_a_client_that_went_away_is_gone(single: Portway) -> None:
                 assert other.get("/hello").body == b"hello"
         while spooled(single):
             assert other.get("/hello").body == b"hello"
+
+
+def test_a_stream_goes_on_while_its_client_reads(single: Portway, tmp_path: Path) -> None:
+    """What the socket had no room for is sent while the application goes on, not at its end (PEP 3333)."""
+    mark = tmp_path / "arrived"
+    with Wire(single.address, receive_buffer=4096) as wire:
+        wire.send(GET % b"/ticks?%s" % str(mark).encode())
+        got = 0
+        while got < 3_000_000:
+            wire.received = b""
+            assert wire.more()
+            got += len(wire.received)
+        mark.touch()
+        assert b"seen" in wire.rest_of_chunks()

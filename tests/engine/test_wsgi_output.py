@@ -213,3 +213,19 @@ def test_the_log_holds_the_traceback_and_no_line_of_the_applications_making(liar
     ask(liar, "/raises")
     liar.wait_for(r"^    ValueError: raised on purpose")
     assert "\nwith a line of its own" not in liar.log
+
+
+def test_a_file_with_a_read_of_its_own_is_read(liar: Portway) -> None:
+    with Wire(liar.address) as wire:
+        assert wire.get("/loud-file").body == b"QUIET"
+        assert_well(wire)
+
+
+def test_a_body_that_only_the_connection_ends_is_reset(liar: Portway) -> None:
+    """An HTTP/1.0 client must not take what a failed application left for all of it."""
+    with Wire(liar.address, receive_buffer=4096) as wire:
+        wire.send(b"GET /much-then-raise HTTP/1.0\r\n\r\n")
+        liar.wait_for("failed at GET /much-then-raise")
+        with pytest.raises(ConnectionResetError):
+            while wire.sock.recv(65536):
+                pass

@@ -131,6 +131,14 @@ class Wire:
         rest = self.rest()
         assert rest == b"", rest
 
+    def rest_of_chunks(self) -> bytes:
+        """Return everything, framing included, until the end of a chunked body."""
+        while not self.received.endswith(b"\r\n0\r\n\r\n"):
+            if not self.more():
+                raise Ended(f"the connection ended after {self.received[-300:]!r}")
+        rest, self.received = self.received, b""
+        return rest
+
     def rest(self) -> bytes:
         """Return everything until the end of the connection, a reset included."""
         while self.more():

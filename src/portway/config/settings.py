@@ -367,7 +367,11 @@ class Timeouts(Struct, frozen=True, kw_only=True):
     topic: ClassVar[str] = "Timeouts"
 
     header: Annotated[
-        float, _seconds("--header-timeout", "Time from the first byte of a request to the end of its head.")
+        float,
+        _seconds(
+            "--header-timeout",
+            "Time from accepting, or from the first byte of a later request, to the end of its head.",
+        ),
     ] = 15.0
     body: Annotated[
         float, _seconds("--body-timeout", "Longest silence of a client while its request body is read.")

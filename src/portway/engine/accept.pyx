@@ -18,7 +18,7 @@ from portway.engine.connection cimport HEAD
 from portway.engine.counters cimport add
 from portway.engine.cposix cimport (
     CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, CMSG_SPACE, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM,
-    MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, SCM_RIGHTS, SOL_SOCKET, close, cmsghdr, errno, iovec, msghdr, pw_accept, pw_coarse_ms,
+    MSG_CMSG_CLOEXEC, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, SCM_RIGHTS, SOL_SOCKET, close, cmsghdr, errno, iovec, msghdr, pw_accept, pw_coarse_ms,
     recv, recvmsg, sendmsg, sockaddr, socklen_t,
 )
 from portway.engine.deadlines cimport Link, Queue, link_move, queue_first
@@ -183,16 +183,20 @@ cdef class Acceptor(Base):
             message.msg_iovlen = 1
             message.msg_control = control
             message.msg_controllen = sizeof(control)
-            if recvmsg(self.handover.fd, &message, MSG_DONTWAIT) < <ssize_t>sizeof(passport):
+            if recvmsg(self.handover.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) < <ssize_t>sizeof(passport):
                 return 0
             header = CMSG_FIRSTHDR(&message)
             if header == NULL or header.cmsg_type != SCM_RIGHTS:
+                # no descriptor was left for it here; the sender has counted it as ours
+                add(&self.counters.connections, -1)
+                self.notice("handed", "a connection handed over was lost: no file descriptor left (ulimit -n)")
+                self.reap()
                 continue
             memcpy(&fd, CMSG_DATA(header), sizeof(int))
             if passport.listener < 0 or passport.listener >= <int>len(self.listeners):
+                add(&self.counters.connections, -1)
                 close(fd)
                 continue
-            os.set_inheritable(fd, False)
             memset(&address, 0, sizeof(address))
             memcpy(&address, passport.address, sizeof(passport.address))
             self.counters.received += 1

@@ -7,7 +7,6 @@ cdef class FirstStep:
 
 
 cdef class ASGIEngine(ASGIBase):
-    cdef object app
     cdef dict state
     cdef object closed
     cdef object timer

@@ -10,7 +10,6 @@ import asyncio
 import sys
 from contextvars import copy_context
 from functools import partial
-from types import CoroutineType
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.ref cimport Py_INCREF
@@ -112,7 +111,10 @@ cdef class ASGIEngine(ASGIBase):
             # costs as much as some requests, so look again before giving it one
             while self.poller.wait(0, False):
                 while self.batch_left():
-                    self.dispatch(self.strand)
+                    try:
+                        self.dispatch(self.strand)
+                    except Exception as exc:
+                        self.fault(exc)     # the rest of the batch must not be forgotten for it
                 if self.graveyard:
                     self.graveyard.clear()
                 if pw_now_ns() > until or self.stopped:
@@ -214,14 +216,9 @@ cdef class ASGIEngine(ASGIBase):
         exchange.complete = c.body.kind == BODY_DONE
         if not exchange.complete:
             self.place(c)
-        try:
-            inner = self.app(exchange.scope, exchange.receive, exchange.deliver)
-            exchange.inner = inner if type(inner) is CoroutineType or hasattr(inner, "send") else inner.__await__()
-        except BaseException as exc:
-            exchange.raised(exc)
-            return 0
         # asyncio holds on to its tasks weakly
         Py_INCREF(exchange)
+        exchange.running = True
         self.running += 1
         return self.run(exchange)
 
@@ -237,14 +234,14 @@ cdef class ASGIEngine(ASGIBase):
         if not self.batch:
             # inside another request's task: what that one put into its context is none of this one's business
             task = self.make_task(exchange, loop=self.loop, name="request", context=self.context.copy())
-            if exchange.inner is not None:
+            if exchange.running:
                 exchange.task = task        # else it is over already, and this would be a cycle
             return 0
         self.batch = False
         try:
             if self.eager:
                 task = self.make_task(exchange, loop=self.loop, name="request")
-                if exchange.inner is not None:
+                if exchange.running:
                     exchange.task = task
                 return 0
             if not self.step_now:

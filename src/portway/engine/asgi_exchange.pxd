@@ -13,6 +13,7 @@ cdef class Exchange:
     cdef object scope
     cdef object inner           # the application's own coroutine
     cdef object task
+    cdef bint running           # the application was or will be called, and has not ended
     # the request body
     cdef object piece           # what waits: bytes, a bytearray once it came in more than one piece
     cdef uint64_t waiting       # bytes of body that the application has not taken
@@ -39,6 +40,7 @@ cdef class Exchange:
     cdef int early_hint(self, object links) except -1
     cdef int finish(self) except -1
     cdef object after_write(self)
+    cdef int call(self) except -1
     cdef int leave(self) except -1
     cdef int disconnect(self) except -1
     cdef int returned(self) except -1
@@ -48,6 +50,7 @@ cdef class Exchange:
 
 
 cdef class ASGIBase(Engine):
+    cdef object app
     cdef object loop
     cdef Strand strand
     cdef int64_t running        # applications whose coroutine has not ended

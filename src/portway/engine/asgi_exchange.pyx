@@ -10,6 +10,7 @@ import os
 import stat
 import sys
 from collections.abc import Coroutine
+from types import CoroutineType
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_GetItemWithError
@@ -87,6 +88,8 @@ cdef class Exchange:
 
     def send(self, value):
         try:
+            if self.inner is None:
+                self.call()
             return self.inner.send(value)
         except StopIteration:
             self.returned()
@@ -97,6 +100,8 @@ cdef class Exchange:
 
     def throw(self, kind, value=None, traceback=None):
         try:
+            if self.inner is None:          # cancelled before its first step
+                raise kind if value is None else value
             return self.inner.throw(kind if value is None else value)
         except StopIteration:
             self.returned()
@@ -109,7 +114,8 @@ cdef class Exchange:
             raise StopIteration from None
 
     def close(self):
-        self.inner.close()
+        if self.inner is not None:
+            self.inner.close()
 
     @property
     def cr_frame(self):
@@ -438,9 +444,18 @@ cdef class Exchange:
 
     # -- ends ----------------------------------------------------------------------------------------------------
 
+    cdef int call(self) except -1:
+        """Call the application: the beginning of the task's first step, so in the task's own context."""
+        if not self.running:
+            raise RuntimeError("cannot reuse an awaited request")
+        inner = self.engine.app(self.scope, self.receive, self.deliver)
+        self.inner = inner if type(inner) is CoroutineType or hasattr(inner, "send") else inner.__await__()
+        return 0
+
     cdef int leave(self) except -1:
-        """The application's coroutine has ended."""
-        if self.inner is not None:
+        """The application has ended."""
+        if self.running:
+            self.running = False
             self.inner = self.task = None
             self.engine.running -= 1
             Py_DECREF(self)
@@ -516,6 +531,8 @@ cdef PySendResult send_exchange(PyObject* me, PyObject* argument, PyObject** res
     cdef PySendResult how
     cdef PyObject* value = NULL
     try:
+        if self.inner is None:
+            self.call()
         how = PyIter_Send(self.inner, argument, &value)
         if how == PYGEN_RETURN:
             self.returned()

@@ -67,6 +67,8 @@ cdef class Base:
     """State, deadlines and words for the log; `Acceptor` and `Engine` build on it."""
 
     def __init__(self, settings, slot=None, board=None, report=None, access=None, int events=512):
+        if board is not None and slot is None:
+            raise ValueError("a board without a slot: connections could not be counted")
         limits, timeouts = settings.limits, settings.timeouts
         self.settings = settings
         self.report = report
@@ -243,6 +245,8 @@ cdef class Base:
             c.broken = 1
             if not c.chunked:
                 pw_reset_on_close(c.fd)     # the end of the connection may be all that ends this body
+        else:
+            c.cut = not c.chunked
         return 0
 
     cdef bint still_reads(self, Connection c):
@@ -342,7 +346,10 @@ cdef class Base:
             self.notice("response spool", "a response was cut: there is no room for it in the temporary folder")
         self.counters.statuses[c.status // 100 if 100 <= c.status <= 599 else 0] += 1
         if self.access is not None:
-            self.log_access(c)
+            try:
+                self.log_access(c)
+            except Exception as exc:
+                self.fault(exc)             # the response is counted, and must not be twice
         return 0
 
     cdef int log_access(self, Connection c) except -1:

@@ -52,6 +52,8 @@ cdef class Connection(Watched):
     cdef uint8_t writable       # noted by another thread: the socket takes bytes again
     cdef uint8_t hungry         # what is stashed is not a whole head
     cdef uint8_t first          # no request was served yet
+    cdef uint8_t queued         # is in `again`
+    cdef uint8_t cut            # what is parked ends a response that is not complete
     cdef uint8_t family
     # the request under way
     cdef uint8_t minor
@@ -99,7 +101,8 @@ cdef class Connection(Watched):
     cdef int append(self, Segment segment) except -1
     cdef int spool_bytes(self, const char* data, size_t size, Segment segment) except -2
     cdef int flush(self, Poller poller, bint memory_only=*) except -2
-    cdef void drop_parked(self)
+    cdef int drop_parked(self) except -1
+    cdef int drop_spool(self) except -1
     cdef object peer(self)
 
 

@@ -303,13 +303,10 @@ cdef class Connection(Watched):
             if segment.size == 0:
                 self.parked = segment.next
         self.parked_last = None
-        if self.spool is not None:
-            self.spool.close()
-            self.spool = None
-            self.spool_end = 0
+        self.drop_spool()
         return SENT
 
-    cdef void drop_parked(self):
+    cdef int drop_parked(self) except -1:
         cdef Segment segment = self.parked
         while segment is not None:          # one at a time: a long chain must not recurse
             self.parked = segment.next
@@ -317,9 +314,14 @@ cdef class Connection(Watched):
             segment = self.parked
         self.parked_last = None
         self.parked_memory = self.parked_bytes = 0
-        if self.spool is not None:
-            self.spool.close()
-            self.spool = None
+        return self.drop_spool()
+
+    cdef int drop_spool(self) except -1:
+        """Let go of it first: closing gives up the GIL, and the owner may park more meanwhile."""
+        spool, self.spool, self.spool_end = self.spool, None, 0
+        if spool is not None:
+            spool.close()
+        return 0
 
     cdef object peer(self):
         """(host, port) of the client, None for a unix socket."""

@@ -13,7 +13,7 @@ from libc.string cimport memchr, memcmp, memset
 
 from portway.engine.body cimport BODY_BROKEN, BODY_DONE, BODY_LENGTH, body_chunked, body_feed, body_length
 from portway.engine.connection cimport APPLICATION, BODY, CLOSED, DEAD, DISCARD, FLUSH, HEAD, LINGER, SENT
-from portway.engine.cposix cimport SHUT_WR, pw_coarse_ms, pw_hung_up, pw_now_ns, read, shutdown
+from portway.engine.cposix cimport SHUT_WR, pw_coarse_ms, pw_hung_up, pw_now_ns, pw_reset_on_close, read, shutdown
 from portway.engine.base cimport MEMOS, least
 from portway.engine.deadlines cimport link_move
 from portway.engine.head cimport FORM_ORIGIN, Framing, Head, HeadParser
@@ -73,7 +73,10 @@ cdef class Engine(Acceptor):
                 return 0
             for i in range(got):
                 if bytes_in[i] and self.on_wakeup is not None:
-                    self.on_wakeup(bytes_in[i])
+                    try:
+                        self.on_wakeup(bytes_in[i])
+                    except Exception as exc:
+                        self.fault(exc)
 
     cdef int handle_again(self, Strand strand) except -1:
         """Connections that had more pipelined requests than one turn allows."""
@@ -82,6 +85,7 @@ cdef class Engine(Acceptor):
             if not self.again or not self.leads(strand):
                 break
             c = self.again.pop(0)
+            c.queued = 0
             if not c.busy and c.state != CLOSED:
                 c.busy = 1
                 self.advance(c, strand)
@@ -123,8 +127,10 @@ cdef class Engine(Acceptor):
                     break
                 turns += 1
                 if requests >= REQUESTS_AT_ONCE or turns >= TURNS_AT_ONCE:
-                    self.again.append(c)
-                    self.on_again_added(strand)
+                    if not c.queued:
+                        c.queued = 1
+                        self.again.append(c)
+                        self.on_again_added(strand)
                     break
         except BaseException as exc:
             self.fault(exc)
@@ -150,7 +156,8 @@ cdef class Engine(Acceptor):
         cdef bint stashed = c.stash_size > 0
         if not stashed or c.hungry:
             if not c.readable:
-                return 0
+                # an end may have been received behind the request before this one
+                return self.no_input(c, strand, -1) if c.ended else 0
             got = c.receive(strand.input, INPUT_SIZE)
             if got <= 0:
                 return self.no_input(c, strand, got)
@@ -266,7 +273,7 @@ cdef class Engine(Acceptor):
         c.keep = (not framing.close) if head.minor else framing.keep_alive
         c.is_head = head.method_size == 4 and memcmp(data, b"HEAD", 4) == 0
         c.expects = framing.expect_continue
-        c.chunked = c.started = c.hungry = 0
+        c.chunked = c.started = c.hungry = c.cut = 0
         c.status = 0
         c.sent = c.head_sent = 0
         c.parsed = 0
@@ -497,6 +504,9 @@ cdef class Engine(Acceptor):
             link_move(&c.link, &self.lingering, self.now_ms)
             return 0
         if not c.keep:
+            if c.cut:
+                pw_reset_on_close(c.fd)
+                return self.close_connection(c)
             if c.stash_size or c.readable:
                 return self.start_linger(c)
             return self.close_connection(c)

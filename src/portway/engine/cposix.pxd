@@ -38,7 +38,7 @@ cdef extern from "<sys/socket.h>" nogil:
         int cmsg_level
         int cmsg_type
     int AF_INET, AF_INET6, AF_UNIX, SOL_SOCKET, SCM_RIGHTS
-    int MSG_DONTWAIT, MSG_NOSIGNAL, MSG_MORE, MSG_PEEK
+    int MSG_CMSG_CLOEXEC, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_MORE, MSG_PEEK
     int SHUT_RD, SHUT_WR, SHUT_RDWR
     ssize_t recv(int fd, void* data, size_t size, int flags)
     ssize_t send(int fd, const void* data, size_t size, int flags)
@@ -128,6 +128,9 @@ cdef extern from * nogil:
     #include <sys/sendfile.h>
     #include <sys/ioctl.h>
     #include <linux/sockios.h>
+    #endif
+    #ifndef MSG_CMSG_CLOEXEC
+    #define MSG_CMSG_CLOEXEC 0
     #endif
     #ifndef MSG_NOSIGNAL
     #define MSG_NOSIGNAL 0

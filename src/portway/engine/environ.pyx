@@ -24,7 +24,8 @@ cdef extern from "Python.h":
 
 cdef enum:
     HEX = 16
-    NAMES_MOST = 1024
+    NAMES_MOST = 1024           # field names that are remembered, and how long they may be: clients choose them
+    NAME_MOST = 64
 
 # raw field name -> environ key, or None when the field is dropped
 cdef dict NAMES = {}
@@ -129,7 +130,7 @@ cdef object environ_key(Engine engine, bytes name):
         )
     else:
         key = sys.intern("HTTP_" + name.decode("latin-1").upper().replace("-", "_"))
-    if len(NAMES) < NAMES_MOST:
+    if len(NAMES) < NAMES_MOST and len(name) <= NAME_MOST:
         NAMES[name] = key
     return key
 

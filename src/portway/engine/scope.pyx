@@ -20,7 +20,8 @@ from portway.engine.environ cimport local_address, method_name, percent_decoded
 from portway.engine.head cimport FORM_ABSOLUTE, Field, Head, HeadParser
 
 cdef enum:
-    NAMES_MOST = 1024
+    NAMES_MOST = 1024           # field names that are remembered, and how long they may be: clients choose them
+    NAME_MOST = 64
 
 # raw field name -> lower case, None when the field is dropped
 cdef dict NAMES = {}
@@ -67,7 +68,7 @@ cdef object scope_name(Engine engine, bytes name):
             " (option underscore-headers lets a name through)",
         )
         lower = None
-    if len(NAMES) < NAMES_MOST:
+    if len(NAMES) < NAMES_MOST and len(name) <= NAME_MOST:
         NAMES[name] = lower
     return lower
 

@@ -29,6 +29,9 @@ from portway.engine.errors import BadResponse, RequestIncomplete
 
 cdef str K_INPUT = "wsgi.input", K_LENGTH = "CONTENT_LENGTH"
 cdef tuple PLAIN_FILES = (io.FileIO, io.BufferedReader, io.BufferedRandom)
+cdef enum:
+    FAIR_PER_MS = 16            # bytes of a body that a thread waits for
+
 cdef bytes FAILED = b"Internal Server Error\n"
 
 
@@ -177,6 +180,9 @@ cdef class Exchange:
             c.transmit(self.engine.poller, b"\r\n", 2, NULL, 0, None)
         if c.broken:
             raise ConnectionError("the client is gone")
+        if c.parked is not None and not self.engine.crew.resting:
+            # nobody else would hear that the client reads again until this call is over
+            c.flush(self.engine.poller)
         if c.parked_bytes > c.spool_limit:
             self.engine.wait_writable(c)
         return 0
@@ -188,8 +194,8 @@ cdef class Exchange:
         file = wrapper.filelike
         if type(file).__module__ == "tempfile":
             file = getattr(file, "file", file)
-        # others, such as gzip's, have the descriptor of something that is not what they read
-        if not isinstance(file, PLAIN_FILES) or not isinstance(getattr(file, "raw", file), io.FileIO):
+        # others, such as gzip's or a subclass with a read() of its own, are not what their descriptor says
+        if type(file) not in PLAIN_FILES or type(getattr(file, "raw", file)) is not io.FileIO:
             return 0
         try:
             fd = file.fileno()
@@ -236,7 +242,9 @@ cdef class Exchange:
         cdef Connection c = self.connection
         cdef WSGIEngine engine = self.engine
         cdef pollfd waiting
-        cdef int got, timeout = <int>engine.bodies.timeout_ms or -1
+        cdef int got
+        cdef int64_t left = -1, timeout = engine.bodies.timeout_ms
+        cdef int64_t began = pw_coarse_ms()
         self.check_current()
         if c.body.kind == BODY_DONE or c.started:
             return BytesIO()
@@ -246,8 +254,14 @@ cdef class Exchange:
         waiting.fd = c.fd
         waiting.events = POLLIN
         while c.body.kind != BODY_DONE:
+            if timeout:
+                # a thread waits here, so the whole body has body-timeout, and more only as it comes at a fair rate
+                left = began + timeout + <int64_t>self.size // FAIR_PER_MS - <int64_t>pw_coarse_ms()
+                if left <= 0:
+                    raise RequestIncomplete(408, "body slower than body-timeout and 16 kB/s")
+                left = min(left, timeout)
             with nogil:
-                got = poll(&waiting, 1, timeout)
+                got = poll(&waiting, 1, <int>left)
             if got > 0:
                 c.readable = 1
                 got = engine.take_body(c, self.strand)
@@ -404,7 +418,7 @@ cdef class WSGIEngine(Engine):
         cdef Exchange exchange = <Exchange>c.exchange
         if c.body.kind == BODY_DONE or exchange is None:
             return 0
-        if c.expects and exchange.size == 0 and self.crew.resting > 1 and self.lazy == 0:
+        if c.expects and exchange.size == 0 and self.crew.threads - <int>self.executing > 2 and self.lazy == 0:
             # The 100 waits for the application's first read. The thread then waits for the client, so there is
             # one such request at a time, and never on the last thread that could lead.
             exchange.input.source = exchange

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import time
 import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -51,6 +53,8 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
             await answer(send, b"x" * int(query))
         case ["stream"]:
             await stream(send, int(query))
+        case ["ticks"]:
+            await ticks(send, query)
         case ["hold"]:
             await answer(send, await hold(query))
         case ["release"]:
@@ -102,6 +106,22 @@ async def stream(send: Send, size: int) -> None:
         piece = b"y" * min(PIECE, size - begin)
         await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body"})
+
+
+async def ticks(send: Send, path: str) -> None:
+    """Send much at once, then a little now and then until the client, who has it all, makes that file."""
+    await start(send)
+    await send({"type": "http.response.body", "body": b"y" * 3_000_000, "more_body": True})
+    until = time.monotonic() + MOST_S / 4
+    while not is_there(path) and time.monotonic() < until:
+        await asyncio.sleep(0.02)
+        await send({"type": "http.response.body", "body": b".", "more_body": True})
+    await send({"type": "http.response.body", "body": b"seen" if is_there(path) else b"late"})
+
+
+def is_there(path: str) -> bool:
+    """Whether the client has made its file."""
+    return os.path.exists(path)
 
 
 async def hold(name: str) -> bytes:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
+import time
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -49,6 +51,9 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[byt
         case ["stream"]:
             start_response("200 OK", [])
             return stream(int(query))
+        case ["ticks"]:
+            start_response("200 OK", [])
+            return ticks(query)
         case ["hold"]:
             return answer(start_response, hold(query))
         case ["release"]:
@@ -82,6 +87,16 @@ def stream(size: int) -> Iterator[bytes]:
     """Yield that many bytes in pieces."""
     for start in range(0, size, PIECE):
         yield b"y" * min(PIECE, size - start)
+
+
+def ticks(path: str) -> Iterator[bytes]:
+    """Yield much at once, then a little now and then until the client, who has it all, makes that file."""
+    yield b"y" * 3_000_000
+    until, pause = time.monotonic() + MOST_S / 4, threading.Event()
+    while not os.path.exists(path) and time.monotonic() < until:
+        pause.wait(0.02)
+        yield b"."
+    yield b"seen" if os.path.exists(path) else b"late"
 
 
 def hold(name: str) -> bytes:

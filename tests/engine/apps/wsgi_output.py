@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -196,3 +198,28 @@ def do_raises_strangely(environ: WSGIEnvironment, start_response: StartResponse)
             raise RuntimeError("not even its text")
 
     raise Strange
+
+
+# -- files that are not what their descriptor says
+
+
+class Loud(io.FileIO):
+    """A file with a reading of its own."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return (super().read(size) or b"").upper()
+
+
+def do_loud_file(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(b"quiet")
+        file.flush()
+        loud = Loud(file.name)
+    start_response("200 OK", [])
+    return environ["wsgi.file_wrapper"](loud)
+
+
+def do_much_then_raise(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
+    start_response("200 OK", [])
+    yield b"x" * 8_000_000
+    raise ValueError("in the middle of a body")
