@@ -81,7 +81,7 @@ def test_golden_files_all_belong_to_a_test() -> None:
     names = {f"error-{case[0]}" for case in CASES} | {
         "help",
         "help-serve",
-        "help-check",
+        "help-check", "help-dev", "help-emulate", "help-invoke",
         "print-config",
         "check",
     }

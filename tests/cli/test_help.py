@@ -13,7 +13,14 @@ from tests.cli.conftest import Run, check_golden
 
 @pytest.mark.parametrize(
     ("name", "arguments"),
-    [("help", ["--help"]), ("help-serve", ["serve", "--help"]), ("help-check", ["check", "-h"])],
+    [
+        ("help", ["--help"]),
+        ("help-serve", ["serve", "--help"]),
+        ("help-check", ["check", "-h"]),
+        ("help-dev", ["dev", "--help"]),
+        ("help-invoke", ["invoke", "--help"]),
+        ("help-emulate", ["emulate", "--help"]),
+    ],
 )
 def test_help(run: Run, tmp_path: Path, name: str, arguments: list[str]) -> None:
     outcome = run(*arguments)

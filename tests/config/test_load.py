@@ -67,6 +67,10 @@ def test_precedence(
     [
         ({}, {"PORT": "5000"}, {}, ("0.0.0.0:5000",)),
         ({}, {"PORT": ""}, {}, ("127.0.0.1:8000",)),
+        ({}, {"AWS_LAMBDA_HTTP_ENDPOINT": "127.0.0.1:3000", "PORT": "5000"}, {}, ("127.0.0.1:3000",)),
+        ({}, {"AWS_LAMBDA_HTTP_ENDPOINT": "[::]:3000"}, {}, ("[::]:3000",)),
+        ({}, {"AWS_LAMBDA_HTTP_ENDPOINT": ""}, {}, ("127.0.0.1:8000",)),
+        ({"bind": (":80",)}, {"AWS_LAMBDA_HTTP_ENDPOINT": ":3000"}, {}, ("0.0.0.0:80",)),
         ({"bind": (":80",)}, {"PORT": "5000"}, {}, ("0.0.0.0:80",)),
         ({}, {"PORT": "5000", "PORTWAY_BIND": "[::1]:80, unix:/a"}, {}, ("[::1]:80", "unix:/a")),
         ({}, {"PORT": "5000"}, {"bind": "unix:/a,b"}, ("unix:/a,b",)),
@@ -95,6 +99,13 @@ def test_switches() -> None:
         ({}, {"WEB_CONCURRENCY": "many"}, {}, f"WEB_CONCURRENCY {IN_ENV} {WORKERS}, not 'many'"),
         ({}, {"PORT": "http"}, {}, f"PORT {IN_ENV} {A_PORT}, not 'http'"),
         ({}, {"PORT": "0"}, {}, f"PORT {IN_ENV} {A_PORT}, not '0'"),
+        (
+            {},
+            {"AWS_LAMBDA_HTTP_ENDPOINT": "3000"},
+            {},
+            f"AWS_LAMBDA_HTTP_ENDPOINT {IN_ENV} must be HOST:PORT, [IPV6]:PORT, :PORT, unix:PATH or fd://N, "
+            "not '3000'",
+        ),
         ({}, {"PORT": "65536"}, {}, f"PORT {IN_ENV} {A_PORT}, not '65536'"),
         ({}, {"PORT": "tcp://10.0.0.1:80"}, {}, f"PORT {IN_ENV} {A_PORT}, not 'tcp://10.0.0.1:80'"),
         ({}, {}, {"workers": "4"}, f"workers in portway.toml {WORKERS}, not '4'"),

@@ -7,8 +7,9 @@ from collections import Counter
 import msgspec
 import pytest
 
-from portway.config import Settings
-from portway.config.declared import BY_NAME, DECLARED, ENVIRONMENT_ONLY, FALLBACKS
+from portway.awslambda.options import FIELDS
+from portway.config import Settings, load
+from portway.config.declared import BY_NAME, DECLARED, ELSEWHERE, ENVIRONMENT_ONLY, FALLBACKS
 from portway.config.kinds import Choice, Kind, Text
 from portway.config.option import Declared
 from portway.config.show import value_of
@@ -64,6 +65,13 @@ def test_names_and_flags_are_unique() -> None:
     assert [name for name, count in names.items() if count > 1] == []
     assert not set(ENVIRONMENT_ONLY) & {declared.option.variable for declared in DECLARED}
     assert set(FALLBACKS) <= set(BY_NAME)
+
+
+def test_variables_of_the_lambda_handler_pass() -> None:
+    variables = {variable for variable, _, _ in FIELDS.values()}
+    known = {declared.option.variable for declared in DECLARED}
+    assert variables - known - ELSEWHERE == set()
+    load({}, dict.fromkeys(ELSEWHERE, "x"))
 
 
 @pytest.mark.parametrize("declared", DECLARED, ids=lambda declared: declared.option.name)

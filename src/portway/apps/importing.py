@@ -160,7 +160,7 @@ def _import_file(target: Target, path: Path) -> ModuleType:
             target.text, f"no file {shown(target.file)}", f"did you mean {near}?" if near else FROM_HERE
         )
     path = path.resolve()
-    root, name, packaged = _package_root(path)
+    root, name, packaged = package_root(path)
     _put_first(root)
     importlib.invalidate_caches()
     doing = f"importing {shown(target.file)}"
@@ -169,7 +169,7 @@ def _import_file(target: Target, path: Path) -> ModuleType:
     return guarded(target.text, doing, lambda: _execute(path, name))
 
 
-def _package_root(path: Path) -> tuple[Path, str, bool]:
+def package_root(path: Path) -> tuple[Path, str, bool]:
     """Return the directory to import from, the module's name there, and whether it is in a package."""
     parts = [] if path.stem == "__init__" else [path.stem]
     parent = path.parent

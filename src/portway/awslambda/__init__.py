@@ -90,11 +90,12 @@ def __getattr__(name: str) -> Any:
 
 def _main() -> LambdaHandler:
     from .errors import BadSetting
-    from .loading import load
+    from .loading import is_function, load
     from .options import read
 
     options = read()
     if not options.app:
         raise BadSetting("PORTWAY_APP", "", "must name the application as module:attr")
-    made = globals()["main"] = handler(load(options.app, options.factory))
+    found = load(options.app, options.factory)
+    made = globals()["main"] = found if is_function(found) else handler(found)
     return made

@@ -17,6 +17,7 @@ import time
 
 from .errors import DeadlineExceeded
 from .logs import error
+from .threads import start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,8 +72,7 @@ class Watchdog:
             signal.signal(_SIGNAL, self._interrupted)
         else:
             self._main = False
-        self._thread = threading.Thread(target=self._watch, name="portway-deadline", daemon=True)
-        self._thread.start()
+        self._thread = start(self._watch, "portway-deadline")
 
     def arm(self, remaining_ms: float) -> None:
         """Watch an invocation that has `remaining_ms` milliseconds left."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _MAX_LAYERS = 8  # of partials and callables inside callables; a cycle ends here
+_NAMES = ("app", "application", "handler", "lambda_handler")
 _COROUTINE = 0x80  # inspect.CO_COROUTINE
 
 
@@ -23,7 +24,7 @@ def load(target: str, factory: bool = False) -> Any:
 
     Args:
         target: "module:attr", with dots inside attr; "module.attr" as Lambda spells handlers; "module"
-            for its `app` or `application`. "module:make()" calls a factory.
+            for its `app`, `application`, `handler` or `lambda_handler`. "module:make()" calls a factory.
         factory: Whether the attribute is a function that makes the application.
 
     Raises:
@@ -63,7 +64,7 @@ def _import(name: str, target: str) -> Any:
 
 
 def _default(module: Any) -> str:
-    return "application" if not hasattr(module, "app") and hasattr(module, "application") else "app"
+    return next((name for name in _NAMES if hasattr(module, name)), "app")
 
 
 def interface_of(app: Any) -> str:

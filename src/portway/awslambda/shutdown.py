@@ -69,8 +69,9 @@ def _register(address: str) -> None:
 
 def _idle(connection: object, identifier: str) -> None:
     """Hold the request that says the extension is ready; the environment is initialised once it is open."""
-    import threading
     from http.client import HTTPConnection, HTTPException
+
+    from .threads import start
 
     assert isinstance(connection, HTTPConnection)
 
@@ -86,4 +87,4 @@ def _idle(connection: object, identifier: str) -> None:
         except (OSError, HTTPException):
             return  # the environment is going away
 
-    threading.Thread(target=wait, name="portway-extension", daemon=True).start()
+    start(wait, "portway-extension")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from portway.config.declared import DECLARED
@@ -42,7 +46,28 @@ def _argument_record(parameter: click.Parameter) -> tuple[str, str] | None:
 
 
 class Commands(click.Group):
-    """The top of the command line; an unknown command names the nearest one."""
+    """The top of the command line; an unknown command names the nearest one.
+
+    Args:
+        later: Command name → "module:function", imported when the command is asked for: a server should
+            not load what the tools beside it need.
+        settings: What click's own group takes.
+    """
+
+    def __init__(self, *, later: Mapping[str, str], **settings: Any) -> None:
+        super().__init__(**settings)
+        self._later = dict(later)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, sorted."""
+        return sorted({*self.commands, *self._later})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, importing it when that has waited."""
+        if cmd_name in self._later:
+            module, _, function = self._later.pop(cmd_name).partition(":")
+            self.add_command(getattr(importlib.import_module(module), function)())
+        return super().get_command(ctx, cmd_name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -52,8 +77,9 @@ class Commands(click.Group):
         Raises:
             UnknownOption: There is none.
         """
-        if args and args[0] not in self.commands and not args[0].startswith("-"):
+        known = self.list_commands(ctx)
+        if args and args[0] not in known and not args[0].startswith("-"):
             raise UnknownOption(
-                args[0], kind="command", known=self.commands, otherwise="`portway --help` lists them all."
+                args[0], kind="command", known=known, otherwise="`portway --help` lists them all."
             )
         return super().resolve_command(ctx, args)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import click
 from click.core import ParameterSource
@@ -10,19 +10,22 @@ from click.core import ParameterSource
 from portway.cli.session import Session
 from portway.config import Loaded, resolve
 from portway.config.amounts import Size, spell_size
-from portway.config.declared import DECLARED
+from portway.config.declared import BY_NAME, DECLARED
 from portway.config.kinds import Switch
 from portway.config.option import Declared
 
 _PYTHON_NAMES = {declared.option.name.replace("-", "_"): declared for declared in DECLARED}
 
 
-def setting_parameters() -> list[click.Parameter]:
+def setting_parameters(names: Collection[str] = BY_NAME) -> list[click.Parameter]:
     """Return a parameter for every declared option, in their order, and `--config`.
 
     Values stay text: `portway.config` reads them, as it reads the environment's.
+
+    Args:
+        names: The options that the command takes.
     """
-    parameters = [_parameter(declared) for declared in DECLARED]
+    parameters = [_parameter(declared) for declared in DECLARED if declared.option.name in names]
     config = click.Option(
         ["-c", "--config", "config"],
         metavar="FILE",

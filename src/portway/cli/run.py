@@ -53,8 +53,13 @@ def main(arguments: Sequence[str] | None = None, session: Session | None = None)
 def program() -> Commands:
     """Return the whole command line, for `main` and for whoever documents it."""
     group = Commands(
-        "portway",
+        name="portway",
         commands=[serve_command(), check_command()],
+        later={
+            "dev": "portway.cli.dev:dev_command",
+            "emulate": "portway.cli.emulate:emulate_command",
+            "invoke": "portway.cli.invoke:invoke_command",
+        },
         help=_HELP,
         context_settings=SETTINGS,
         no_args_is_help=False,

@@ -16,8 +16,24 @@ ENVIRONMENT_ONLY = {
 }
 """PORTWAY_ variables that are no option of `Settings`, with what each one does."""
 
-FALLBACKS = {"bind": "PORT", "workers": "WEB_CONCURRENCY"}
-"""Variables that platforms set, taken where nothing else sets the option."""
+ELSEWHERE = frozenset(
+    {
+        "PORTWAY_BIN",
+        "PORTWAY_COMPRESS",
+        "PORTWAY_DEADLINE_MARGIN",
+        "PORTWAY_ID_HEADERS",
+        "PORTWAY_RESPONSE_MODE",
+        "PORTWAY_RIE",
+        "PORTWAY_SIGTERM",
+        "PORTWAY_SNAPSTART_LIFESPAN",
+        "PORTWAY_WEBSOCKET_PATH",
+    }
+)
+"""PORTWAY_ variables that mean something to another part (the Lambda handler, the tests): the same
+environment file may serve both, so the server lets them pass."""
+
+FALLBACKS = {"bind": ("AWS_LAMBDA_HTTP_ENDPOINT", "PORT"), "workers": ("WEB_CONCURRENCY",)}
+"""Variables that platforms set, taken where nothing else sets the option; the first that is set counts."""
 
 
 def _walk() -> Iterator[Declared]:

@@ -1,9 +1,9 @@
 """From flags, environment and file to `Settings`, with the origin of every value. Pure: nothing is read.
 
 Precedence: flag, `PORTWAY_<OPTION>`, file, the variables that platforms set (`PORT`,
-`WEB_CONCURRENCY`), default. The first source that has the option gives the whole value: a repeated
-flag replaces a file's array, it does not add to it. An environment file counts as environment,
-behind the real one.
+`WEB_CONCURRENCY`, `AWS_LAMBDA_HTTP_ENDPOINT`), default. The first source that has the option gives the
+whole value: a repeated flag replaces a file's array, it does not add to it. An environment file counts
+as environment, behind the real one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from portway.config.conflicts import check_conflicts
-from portway.config.declared import BY_NAME, BY_VARIABLE, DECLARED, ENVIRONMENT_ONLY, FALLBACKS
+from portway.config.declared import BY_NAME, BY_VARIABLE, DECLARED, ELSEWHERE, ENVIRONMENT_ONLY, FALLBACKS
 from portway.config.kinds import Kind, Many, Refused
 from portway.config.option import ENV_PREFIX, Declared
 from portway.config.origin import Origin
@@ -112,8 +112,9 @@ class _Sources:
         if self.file and option.name in self.file.table:
             origin = Origin("file", option.name, plain(self.file.path))
             return self._read(declared, origin, self.file.table[option.name]), origin
-        if option.name in FALLBACKS and (found := self._variable(FALLBACKS[option.name])) and found[0]:
-            return self._fallback(declared, *found), found[1]
+        for name in FALLBACKS.get(option.name, ()):
+            if (found := self._variable(name)) and found[0]:
+                return self._fallback(declared, *found), found[1]
         return declared.default, Origin("default", option.name)
 
     def _variable(self, name: str) -> tuple[str, Origin] | None:
@@ -169,5 +170,7 @@ def _refuse_unknown(
 def _refuse_variables(environ: Iterable[str], place: str) -> None:
     known = {*BY_VARIABLE, *ENVIRONMENT_ONLY}
     for name in environ:
-        if name.startswith(ENV_PREFIX) and name not in known and not _SERVICE_LINK.fullmatch(name):
+        if not name.startswith(ENV_PREFIX) or name in ELSEWHERE or _SERVICE_LINK.fullmatch(name):
+            continue
+        if name not in known:
             raise UnknownOption(name, kind="environment variable", known=known, place=place)

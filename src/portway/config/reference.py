@@ -29,8 +29,9 @@ The configuration file is `portway.toml`, or the `[tool.portway]` table of `pypr
 directory of `--chdir` or else the one the command is started in; parents are not searched, and having
 both is an error. `-c/--config FILE` (or `PORTWAY_CONFIG`) names another file.
 
-Two variables that hosting platforms set are used where nothing above sets the option: `PORT` makes
-`bind` `0.0.0.0:$PORT`, and `WEB_CONCURRENCY` is the number of `workers`.
+Three variables that hosting platforms set are used where nothing above sets the option:
+`AWS_LAMBDA_HTTP_ENDPOINT` (Lambda Web Functions) is an address to `bind`, else `PORT` makes `bind`
+`0.0.0.0:$PORT`, and `WEB_CONCURRENCY` is the number of `workers`.
 
 `portway serve --print-config` prints every value with its origin, as a file that would configure the
 same. `portway check` validates the configuration and the application without starting anything. An
@@ -49,8 +50,8 @@ How values are written:
 
 An environment file (`--env-file`) holds lines such as `NAME=value`, `NAME='as it stands'` and
 `NAME="with \\n escapes"`; `$NAME` is not expanded. Its variables reach the application unless the real
-environment has them already, and `PORTWAY_` variables in it, `PORT` and `WEB_CONCURRENCY` configure
-the server like real ones.
+environment has them already, and `PORTWAY_` variables in it and those of platforms configure the server
+like real ones.
 """
 
 

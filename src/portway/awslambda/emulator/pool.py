@@ -1,0 +1,111 @@
+"""A function's environments: started on demand up to a limit, each with one invocation at a time.
+
+The one that was free last is used first, as Lambda does. When the code has changed, the environments
+that ran the old one are replaced as they come free.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from .environment import Environment, Log
+from .function import Function
+from .invocation import Invocation
+from .sources import version
+
+_FINISHING_S = 0.2
+
+
+class Throttled(Exception):
+    """Every environment is busy, and there may be no more of them."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"all {limit} environments are busy")
+
+
+class Pool:
+    """The environments of one function. Any thread may call; `close` last.
+
+    Args:
+        function: The function.
+        log: Takes Lambda's own lines of the function's log.
+        limit: Most environments: the function's concurrency.
+        reload: Whether to look for changed code before each invocation.
+    """
+
+    def __init__(self, function: Function, log: Log, *, limit: int = 10, reload: bool = False) -> None:
+        self.function = function
+        self._log = log
+        self._limit = limit
+        self._version: Callable[[], object] = (
+            (lambda: version(function.task_root)) if reload else (lambda: None)
+        )
+        self._lock = threading.Condition()
+        self._idle: list[Environment] = []
+        self._all: dict[Environment, object] = {}
+        self._closed = False
+
+    def submit(self, event: bytes, *, trace: str = "", client_context: str = "") -> Invocation:
+        """Start an invocation; its answer comes later.
+
+        Raises:
+            Throttled: No environment is free.
+        """
+        invocation = Invocation(event, trace, client_context)
+        found = self._version()
+        while True:
+            environment = self._free(found)
+            if environment is None:
+                environment = self._started(found)
+            if environment.submit(invocation):
+                return invocation
+
+    def close(self) -> None:
+        """End every environment."""
+        with self._lock:
+            self._closed = True
+            leaving = list(self._all)
+        for environment in leaving:
+            environment.close()
+
+    def __len__(self) -> int:
+        """Return how many environments there are."""
+        return len(self._all)
+
+    def _free(self, found: object) -> Environment | None:
+        """Return an environment that is free and runs the present code; end those that run another."""
+        while True:
+            with self._lock:
+                # Who has just got an answer may be quicker than the environment that gave it.
+                self._lock.wait_for(
+                    lambda: self._idle or not any(one.finishing for one in self._all), _FINISHING_S
+                )
+                if not self._idle:
+                    return None
+                environment = self._idle.pop()
+                fresh = self._all.get(environment, found) == found
+            if fresh:
+                return environment
+            self._log("the code has changed: a new environment takes over")
+            environment.close()
+
+    def _started(self, found: object) -> Environment:
+        with self._lock:
+            if self._closed or len(self._all) >= self._limit:
+                raise Throttled(self._limit)
+            environment = Environment(self.function, self._log, self._freed)
+            self._all[environment] = found
+        return environment
+
+    def _freed(self, environment: Environment) -> None:
+        with self._lock:
+            if environment.over:
+                self._all.pop(environment, None)
+                if environment in self._idle:
+                    self._idle.remove(environment)
+            else:
+                self._idle.append(environment)
+            self._lock.notify_all()
+
+

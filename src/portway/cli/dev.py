@@ -1,0 +1,163 @@
+"""`portway dev --as lambda`: the application as a Lambda function behind a front door, on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from portway.cli.command import SETTINGS, TopicCommand
+from portway.cli.emulate import with_room
+from portway.cli.function import DOORS, function_of, function_parameters
+from portway.cli.function import SETTINGS as NAMES
+from portway.cli.invoke import log_line
+from portway.cli.options import load_settings, setting_parameters
+from portway.cli.session import Session
+from portway.config.amounts import Count
+from portway.config.kinds import Refused
+from portway.errors import BadValue, Conflict, UsageError
+
+_MIB = 1 << 20
+_ANSWERING = 4
+"""Threads beyond one for each environment: they say that all are busy."""
+
+_HELP = """Run APP as AWS Lambda would: `portway dev app:app --as lambda`, without Docker.
+
+Each request becomes the event of a front door and is handled in an environment of its own process,
+which is started on demand, frozen between two events and killed at its timeout or memory limit. The
+function's environment variables are Lambda's, not this shell's. Changed code is loaded with the next
+request.
+
+The front door follows `lambda:`: rest (API Gateway REST API), http (HTTP API), url (Function URL, the
+default), alb (Application Load Balancer)."""
+
+
+def dev_command() -> click.Command:
+    """Return the command."""
+    names = (*NAMES, "bind", "access-log", "log-level")
+    own = [
+        click.Option(["--as", "parity"], metavar="lambda[:DOOR]", help="What to be on this machine."),
+        click.Option(
+            ["--stream"],
+            is_flag=True,
+            help="Set door (url or rest) and handler up to stream, as the invoke mode RESPONSE_STREAM.",
+        ),
+        click.Option(
+            ["--stage"], metavar="NAME", default="", help="The stage in the path of a REST or HTTP API."
+        ),
+        click.Option(
+            ["--binary-type"],
+            metavar="TYPE",
+            multiple=True,
+            default=("*/*",),
+            help="A REST API's binaryMediaTypes. Repeatable. [*/*]",
+        ),
+        click.Option(
+            ["--cors-origin"],
+            metavar="ORIGIN",
+            multiple=True,
+            help="An origin, or *, that the CORS setting of an HTTP API or Function URL allows.",
+        ),
+        click.Option(
+            ["--cors-credentials"], is_flag=True, help="That setting allows cookies and authorization."
+        ),
+        click.Option(
+            ["--no-multi-value"],
+            is_flag=True,
+            help="The load balancer's target group has no multi-value headers.",
+        ),
+        click.Option(
+            ["--environments"],
+            metavar="NUMBER",
+            default="10",
+            help="Most environments at once, as a new account has; further requests are throttled. [10]",
+        ),
+        *function_parameters(),
+    ]
+    return TopicCommand(
+        "dev",
+        callback=_dev,
+        params=[*setting_parameters(names), *own],
+        help=_HELP,
+        short_help="Run the application as AWS Lambda would (--as lambda).",
+        context_settings=SETTINGS,
+    )
+
+
+def _dev(**given: Any) -> int:
+    context = click.get_current_context()
+    session: Session = context.obj
+    kind = _door(given["parity"])
+    _check(kind, given)
+    limit = _environments(given["environments"])
+    loaded = load_settings(context, session)
+    function = function_of(context, loaded, session.environ, stream=given["stream"])
+    session.require_unix()
+
+    from portway.awslambda.emulator.cors import CORS
+    from portway.awslambda.emulator.front import FrontDoor
+    from portway.awslambda.emulator.pool import Pool
+    from portway.awslambda.front import Door
+    from portway.server.single import serve_single
+
+    door = Door(
+        kind,
+        stage=given["stage"],
+        binary_types=tuple(given["binary_type"]),
+        multi_value=not given["no_multi_value"],
+        region=function.region,
+    )
+    cors = CORS(tuple(given["cors_origin"]), allow_credentials=given["cors_credentials"])
+
+    def started(addresses: Iterable[str]) -> None:
+        facts = f"{function.memory_mb} MB, {function.timeout_s:g} s, {function.command[2]}"
+        for address in addresses:
+            path = f"/{door.stage}/" if door.stage else "/"
+            log_line(f"{door.kind}: {function.environ['PORTWAY_APP']} ({facts}) on {address}{path}")
+
+    pool = Pool(function, log_line, limit=limit, reload=True)
+    front = FrontDoor(door, pool, log_line, streams=given["stream"], cors=cors)
+    try:
+        serve_single(front, with_room(loaded.settings, limit + _ANSWERING, 11 * _MIB), started)
+    finally:
+        pool.close()
+    return 0
+
+
+def _door(parity: str | None) -> Any:
+    """Return the front door that --as names.
+
+    Raises:
+        UsageError: No --as.
+        BadValue: It is not lambda, or no such door.
+    """
+    if parity is None:
+        raise UsageError(
+            "portway dev needs --as lambda", "`portway serve APP` runs the application as a server."
+        )
+    place, colon, door = parity.partition(":")
+    if place != "lambda" or (colon and door not in DOORS):
+        raise BadValue("--as", parity, f"must be lambda, or lambda: and one of {', '.join(DOORS)}")
+    return door or "url"
+
+
+def _check(kind: str, given: dict[str, Any]) -> None:
+    """Raise Conflict for a setting that this front door does not have."""
+    doors = {
+        "--stream": (given["stream"], ("url", "rest")),
+        "--stage": (given["stage"], ("rest", "http")),
+        "--cors-origin": (given["cors_origin"], ("url", "http")),
+        "--no-multi-value": (given["no_multi_value"], ("alb",)),
+    }
+    for flag, (value, kinds) in doors.items():
+        if value and kind not in kinds:
+            why = f"only {' and '.join(f'lambda:{one}' for one in kinds)} has it"
+            raise Conflict(flag, f"--as lambda:{kind}", why)
+
+
+def _environments(text: str) -> int:
+    try:
+        return Count(1, 500).from_text(text)
+    except Refused as refusal:
+        raise BadValue("--environments", text, str(refusal)) from None

@@ -1,0 +1,444 @@
+"""Emulated environments: real processes behind a real Runtime API, under both clients."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from portway.awslambda.emulator.function import Function, command_of, own_options
+from portway.awslambda.emulator.invocation import Answer, BrokenStream, Invocation
+from portway.awslambda.emulator.pool import Pool, Throttled
+from tests.awslambda.front_doors import Wire, function_url
+from tests.awslambda.peers import needs
+
+WAIT_S = 20.0
+
+FN = """
+import os, signal, sys, threading, time
+
+def handler(event, context):
+    what = event.get("do")
+    if what == "raise": raise ValueError("bad")
+    if what == "exit": os._exit(event["code"])
+    if what == "kill": os.kill(os.getpid(), signal.SIGKILL)
+    if what == "hang": time.sleep(60)
+    if what == "large": return "x" * 7_000_000
+    if what == "eat":
+        eaten = []
+        while True: eaten.append(b"y" * 1_000_000)
+    if what == "fork":
+        if os.fork() == 0: time.sleep(60)
+    if what == "wait":
+        open(event["here"], "w").close()
+        while not os.path.exists(event["until"]): time.sleep(0.005)
+    if what == "beat":
+        def beat():
+            while True:
+                with open("beats", "a") as file: file.write(".")
+                time.sleep(0.002)
+        threading.Thread(target=beat, daemon=True).start()
+    if what == "environ": return dict(os.environ)
+    if what == "context":
+        return {"arn": context.invoked_function_arn, "left": context.get_remaining_time_in_millis(),
+                "memory": context.memory_limit_in_mb, "client": context.client_context.custom}
+    return {"pid": os.getpid(), "event": event}
+"""
+
+CLIENTS = [pytest.param("aws", marks=needs("awslambdaric")), "portway"]
+Make = Callable[..., Pool]
+
+
+class Emulated(Pool):
+    """A pool that keeps its log and knows how to ask."""
+
+    def __init__(self, function: Function, **options: Any) -> None:
+        self.lines: list[str] = []
+        super().__init__(function, self.lines.append, **options)
+
+    def ask(self, event: Any, **options: Any) -> Answer:
+        """Return the answer to an event, after its environment is free or gone."""
+        return self.done(self.submit(json.dumps(event).encode(), **options))
+
+    def done(self, invocation: Invocation) -> Answer:
+        """Return the answer to an invocation, after its environment is free or gone."""
+        answer = invocation.wait(WAIT_S)
+        assert answer is not None
+        assert invocation.finished.wait(WAIT_S)
+        return answer
+
+    @property
+    def log(self) -> str:
+        """Lambda's own lines."""
+        return "\n".join(self.lines)
+
+
+@pytest.fixture(params=CLIENTS)
+def client(request: pytest.FixtureRequest) -> str:
+    """The Runtime API's client."""
+    return str(request.param)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[..., Emulated]]:
+    """Make pools that end with the test."""
+    (tmp_path / "fn.py").write_text(FN)
+    pools: list[Emulated] = []
+
+    def made(client: str = "portway", handler: str = "fn.handler", **options: Any) -> Emulated:
+        own = {name: options.pop(name) for name in ("limit", "reload") if name in options}
+        function = Function(command_of(client, handler), handler, tmp_path, **options)
+        pools.append(Emulated(function, **own))
+        return pools[-1]
+
+    yield made
+    for pool in pools:
+        pool.close()
+        assert len(pool) == 0
+
+
+def body(answer: Answer) -> Any:
+    """Return an answer's JSON, after checking that it is no error."""
+    assert not answer.error, answer
+    return json.loads(answer.body)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition that another process brings about."""
+    deadline = time.monotonic() + WAIT_S
+    tick = threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline
+        tick.wait(0.005)
+
+
+def state(pid: int) -> str:
+    """Return a process's state: "S" sleeping, "T" stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_an_environment_serves_one_event_after_another(client: str, make: Any) -> None:
+    pool = make(client)
+    first, second = body(pool.ask({"n": 1})), body(pool.ask({"n": 2}))
+    assert first["pid"] == second["pid"] and second["event"] == {"n": 2}
+    assert pool.log.count("INIT_START") == 1 and pool.log.count("START RequestId") == 2
+    reports = [line for line in pool.log.splitlines() if line.startswith("REPORT")]
+    assert "Init Duration:" in reports[0] and "Init Duration:" not in reports[1]
+    assert "Memory Size: 128 MB\tMax Memory Used: " in reports[0]
+
+
+@pytest.mark.parametrize(
+    ("event", "kind", "message"),
+    [
+        ({"do": "exit", "code": 1}, "Runtime.ExitError", "Runtime exited with error: exit status 1"),
+        ({"do": "exit", "code": 0}, "Runtime.ExitError", "Runtime exited without providing a reason"),
+        ({"do": "kill"}, "Runtime.ExitError", "Runtime exited with error: signal: killed"),
+        ({"do": "hang"}, "Sandbox.Timedout", "Task timed out after 0.80 seconds"),
+        ({"do": "eat"}, "Runtime.OutOfMemory", "Runtime exited with error: signal: killed"),
+    ],
+)
+def test_an_environment_that_ends_is_replaced(
+    event: Any, kind: str, message: str, client: str, make: Any
+) -> None:
+    pool = make(client, timeout_s=0.8, environ={"PORTWAY_DEADLINE_MARGIN": "0"})
+    pid = body(pool.ask({}))["pid"]
+    answer = pool.ask(event)
+    assert (answer.error, answer.fatal) == (kind, True)
+    found = json.loads(answer.body)
+    assert found["errorType"] == kind and found["errorMessage"].endswith(f"Error: {message}")
+    status = "Status: timeout" if kind == "Sandbox.Timedout" else f"Status: error\tError Type: {kind}"
+    assert pool.lines[-1].endswith(status)
+    assert body(pool.ask({}))["pid"] != pid
+    assert pool.log.count("INIT_START") == 2
+
+
+def test_an_error_of_the_function_keeps_its_environment(client: str, make: Any) -> None:
+    pool = make(client)
+    pid = body(pool.ask({}))["pid"]
+    answer = pool.ask({"do": "raise"})
+    assert (answer.error, answer.fatal, json.loads(answer.body)["errorMessage"]) == (
+        "ValueError",
+        False,
+        "bad",
+    )
+    assert body(pool.ask({}))["pid"] == pid
+
+
+def test_an_answer_over_the_limit(client: str, make: Any) -> None:
+    pool = make(client)
+    answer = pool.ask({"do": "large"})
+    assert answer.error == "Function.ResponseSizeTooLarge"
+    assert b"maximum allowed payload size (6291556 bytes)" in answer.body
+    assert body(pool.ask({"n": 1}))["event"] == {"n": 1}
+
+
+def test_the_environment_is_lambdas_and_nothing_of_this_shell(client: str, make: Any, tmp_path: Path) -> None:
+    pool = make(client, name="shop", region="eu-central-1", memory_mb=256, environ={"OWN": "1"})
+    found = body(pool.ask({"do": "environ"}))
+    wanted = {
+        "AWS_LAMBDA_FUNCTION_NAME": "shop",
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_REGION": "eu-central-1",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "LAMBDA_TASK_ROOT": str(tmp_path),
+        "TZ": ":UTC",
+        "_HANDLER": "fn.handler",
+        "OWN": "1",
+    }
+    assert {name: found[name] for name in wanted} == wanted
+    assert found["_X_AMZN_TRACE_ID"].startswith("Root=1-")
+    documented = {"AWS_EXECUTION_ENV", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME"}
+    documented |= {"AWS_LAMBDA_RUNTIME_API", "AWS_XRAY_CONTEXT_MISSING", "LAMBDA_RUNTIME_DIR", "LANG", "PATH"}
+    assert set(found) - set(wanted) - documented - {"PYTHONPATH", "_X_AMZN_TRACE_ID", "LC_CTYPE"} == set()
+
+
+def test_options_of_the_handler_pass_from_the_shell() -> None:
+    shell = {"HOME": "/root", "PORTWAY_COMPRESS": "off", "PORTWAY_WORKERS": "3"}
+    assert own_options(shell) == {"PORTWAY_COMPRESS": "off"}
+
+
+def test_the_context_object(client: str, make: Any) -> None:
+    found = body(make(client, timeout_s=9).ask({"do": "context"}, client_context='{"custom": {"a": 1}}'))
+    assert found["arn"] == "arn:aws:lambda:us-east-1:123456789012:function:function"
+    assert 0 < found["left"] <= 9000
+    assert (found["memory"], found["client"]) == ("128", {"a": 1})
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="looks into /proc")
+def test_between_two_events_everything_stands_still(client: str, make: Any, tmp_path: Path) -> None:
+    pool = make(client)
+    pid = body(pool.ask({"do": "beat"}))["pid"]
+    until(lambda: state(pid) == "T")
+    beats = (tmp_path / "beats").stat().st_size
+    assert body(make("portway").ask({}))["pid"] != pid  # takes a while
+    assert (tmp_path / "beats").stat().st_size == beats
+    until(lambda: body(pool.ask({}))["pid"] == pid and (tmp_path / "beats").stat().st_size > beats)
+
+
+def test_environments_on_demand_up_to_the_limit(client: str, make: Any, tmp_path: Path) -> None:
+    pool = make(client, limit=2, timeout_s=WAIT_S)
+    gate = str(tmp_path / "gate")
+    waiting = []
+    for number in range(2):
+        event = {"do": "wait", "here": str(tmp_path / f"in-{number}"), "until": gate}
+        waiting.append(pool.submit(json.dumps(event).encode()))
+    until(lambda: all((tmp_path / f"in-{number}").exists() for number in range(2)))
+    with pytest.raises(Throttled, match="all 2 environments are busy"):
+        pool.submit(b"{}")
+    Path(gate).touch()
+    assert len({body(pool.done(one))["pid"] for one in waiting}) == 2
+    assert body(pool.ask({"n": 1}))["event"] == {"n": 1}
+    assert pool.log.count("INIT_START") == 2
+
+
+def test_what_a_function_forks_ends_with_it(make: Any) -> None:
+    pool = make("portway", timeout_s=5)
+    assert not pool.ask({"do": "fork"}).error
+    pool.close()  # returns: nothing is left in the process group to wait for
+
+
+def test_changed_code_is_loaded(client: str, make: Any, tmp_path: Path) -> None:
+    pool = make(client, reload=True)
+    assert body(pool.ask({}))["event"] == {}
+    (tmp_path / "fn.py").write_text("def handler(event, context): return 'new code'")
+    assert body(pool.ask({})) == "new code"
+    assert len(pool) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ("raise LookupError('no DATABASE_URL')", "LookupError"),
+        ("import os; os._exit(7)", "Runtime.ExitError"),
+        ("def other(event, context): pass", "Runtime.HandlerNotFound"),
+    ],
+)
+def test_a_function_that_cannot_be_initialised(
+    source: str, kind: str, client: str, make: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "fn.py").write_text(source)
+    pool = make(client, reload=True)
+    for _ in range(2):
+        answer = pool.ask({})
+        assert answer.fatal and answer.error in (kind, "AppFailed")
+    (tmp_path / "fn.py").write_text(FN)
+    assert body(pool.ask({"n": 1}))["event"] == {"n": 1}
+
+
+def test_snapstart(client: str, make: Any, tmp_path: Path) -> None:
+    (tmp_path / "snap.py").write_text(
+        "import portway.awslambda\nseen = []\n"
+        "portway.awslambda.before_snapshot(lambda: seen.append('before'))\n"
+        "portway.awslambda.after_restore(lambda: seen.append('after'))\n"
+        "def handler(event, context): return seen\n"
+    )
+    environ = {"AWS_EXECUTION_ENV": "AWS_Lambda_python3.12"}
+    pool = make(client, "snap.handler", snapstart=True, environ=environ)
+    assert body(pool.ask({})) == ["before", "after"]
+    assert "RESTORE_START" in pool.log
+
+
+STREAMING = """
+import asyncio, os
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        open("ended", "w").close()
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    headers = [(b"content-type", b"text/event-stream"), (b"set-cookie", b"a=1")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"first", "more_body": True})
+    if scope["path"] == "/fail":
+        raise RuntimeError("half way")
+    while scope["path"] == "/wait" and not os.path.exists("go-on"):
+        await asyncio.sleep(0.005)
+    for number in range(100 if scope["path"] == "/many" else 0):
+        await send({"type": "http.response.body", "body": b"x" * 100_000, "more_body": True})
+    await send({"type": "http.response.body", "body": b"last"})
+"""
+
+
+@pytest.fixture
+def streaming(make: Any, tmp_path: Path) -> Emulated:
+    """A function that streams."""
+    (tmp_path / "stream.py").write_text(STREAMING)
+    environ = {"PORTWAY_APP": "stream:app", "PORTWAY_RESPONSE_MODE": "stream"}
+    pool = make("portway", "portway.awslambda.main", environ=environ, timeout_s=WAIT_S)
+    assert isinstance(pool, Emulated)
+    return pool
+
+
+def test_a_streamed_answer_arrives_while_it_is_made(streaming: Emulated, tmp_path: Path) -> None:
+    answer = streaming.submit(json.dumps(function_url(Wire(path="/wait"))).encode()).wait(WAIT_S)
+    assert answer is not None and answer.stream is not None
+    pieces = iter(answer.stream)
+    prelude = next(pieces)
+    assert json.loads(prelude.partition(b"\0" * 8)[0])["cookies"] == ["a=1"]
+    assert next(pieces) == b"first"
+    (tmp_path / "go-on").touch()
+    assert b"".join(pieces) == b"last"
+
+
+def test_a_streamed_answer_that_fails_on_the_way(streaming: Emulated) -> None:
+    answer = streaming.ask(function_url(Wire(path="/fail")))
+    with pytest.raises(BrokenStream, match="RuntimeError"):
+        answer.whole()
+    assert streaming.ask(function_url(Wire(path="/"))).whole().endswith(b"firstlast")
+
+
+def test_a_reader_that_leaves_does_not_end_the_function(streaming: Emulated) -> None:
+    invocation = streaming.submit(json.dumps(function_url(Wire(path="/many"))).encode())
+    answer = invocation.wait(WAIT_S)
+    assert answer is not None and answer.stream is not None
+    answer.stream.abandon()
+    assert invocation.finished.wait(WAIT_S)
+    assert streaming.lines[-1].startswith("END") and "Status" not in streaming.lines[-1]
+
+
+def test_an_extension_gets_its_sigterm_when_the_pool_closes(streaming: Emulated, tmp_path: Path) -> None:
+    assert streaming.ask(function_url(Wire(path="/"))).whole().endswith(b"last")
+    streaming.close()
+    assert (tmp_path / "ended").exists()
+
+
+RAW = """
+import http.client, json, os
+
+api = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+ROOT = "/2018-06-01/runtime/"
+
+def call(method, path, body=b"", headers={}):
+    api.request(method, path, body, headers)
+    response = api.getresponse()
+    text = response.read()
+    return response, text
+
+def kind(method, path, body=b"", headers={}):
+    response, text = call(method, path, body, headers)
+    return response.status, json.loads(text).get("errorType") if text.startswith(b"{") else None
+
+while True:
+    response, event = call("GET", ROOT + "invocation/next")
+    mine = ROOT + "invocation/" + response.getheader("Lambda-Runtime-Aws-Request-Id")
+    seen = [
+        kind("GET", ROOT + "invocation/next"),
+        kind("GET", "/nothing"),
+        kind("POST", ROOT + "nothing"),
+        kind("POST", ROOT + "invocation/other/response", b"1"),
+        kind("POST", ROOT + "invocation/other/error", b"{}"),
+        response.getheader("Content-Type"),
+    ]
+    call("POST", mine + "/response", json.dumps(seen).encode(), {"Content-Type": "application/json"})
+    with open("twice", "w") as file:
+        file.write(json.dumps(kind("POST", mine + "/response", b"2")))
+"""
+
+
+def test_calls_that_lambda_refuses(make: Any, tmp_path: Path) -> None:
+    (tmp_path / "raw.py").write_text(RAW)
+    pool = make("portway", "raw.handler")
+    command = (command_of("portway", "")[0], "raw.py")
+    pool = Emulated(Function(command, "raw.handler", tmp_path))
+    try:
+        assert body(pool.ask({})) == [
+            [403, "InvalidStateTransition"],
+            [404, None],
+            [404, "NotFound"],
+            [400, "InvalidRequestID"],
+            [400, "InvalidRequestID"],
+            "application/json",
+        ]
+        assert json.loads((tmp_path / "twice").read_text()) == [403, "InvalidStateTransition"]
+        assert not pool.ask({}).error
+    finally:
+        pool.close()
+
+
+BROKEN = """
+import os, socket
+
+host, port = os.environ["AWS_LAMBDA_RUNTIME_API"].split(":")
+
+def connect():
+    return socket.create_connection((host, int(port)))
+
+while True:
+    api = connect()
+    api.sendall(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n")
+    head = api.recv(65536).decode()
+    id = head.partition("Lambda-Runtime-Aws-Request-Id: ")[2].split()[0]
+    post = "POST /2018-06-01/runtime/invocation/" + id + "/response HTTP/1.1\\r\\nHost: a\\r\\n"
+    for rest in (
+        "Content-Length: 100\\r\\n\\r\\ncut",
+        "Transfer-Encoding: chunked\\r\\n\\r\\nzz\\r\\n",
+        "Transfer-Encoding: chunked\\r\\n\\r\\n5\\r\\nabc",
+        "Content-Length: many\\r\\n\\r\\n",
+    ):
+        with connect() as broken:
+            broken.sendall((post + rest).encode())
+    with connect() as api:
+        api.sendall((post + "Content-Length: 4\\r\\n\\r\\n\\"ok\\"").encode())
+        assert b" 202 " in api.recv(65536)
+"""
+
+
+def test_a_runtime_that_speaks_no_proper_http(make: Any, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN)
+    pool = Emulated(Function((command_of("portway", "")[0], "broken.py"), "broken.handler", tmp_path))
+    try:
+        assert body(pool.ask({})) == "ok"
+        assert body(pool.ask({})) == "ok"
+    finally:
+        pool.close()
