@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -20,6 +22,7 @@ from tests.awslambda.front_doors import DOORS, Wire, answered, function_url, htt
 from tests.awslambda.functions import FN
 from tests.awslambda.peers import emulator, needs, needs_emulator
 from tests.awslambda.runtime_api import SOURCE, Function, Posted, RuntimeAPIServer
+from tests.awslambda.test_dev import Served
 
 CLIENTS = {"aws": ["-m", "awslambdaric", "fn.{}"], "portway": ["-m", "portway.awslambda", "fn:{}"]}
 RECORDINGS: list[tuple[str, Any]] = [
@@ -93,6 +96,18 @@ def test_snapstart_hooks_under_awss_client(tmp_path: Path) -> None:
         assert api.calls[0] == "GET restore/next"
 
 
+def invoked(port: int, event: bytes, **headers: str) -> tuple[int, bytes]:
+    """Return status and body of an invocation through an emulator's HTTP call."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    fields = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request("POST", "/2015-03-31/functions/function/invocations", event, fields)
+    response = connection.getresponse()
+    try:
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
 class Emulator:
     """The runtime interface emulator around a function, called the way its users call it."""
 
@@ -140,11 +155,11 @@ class Emulator:
 
     def invoke(self, event: Any) -> bytes:
         """Return what the function answers to an event."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
-        connection.request("POST", "/2015-03-31/functions/function/invocations", json.dumps(event))
-        body = connection.getresponse().read()
-        connection.close()
-        return body
+        return invoked(self._port, json.dumps(event).encode())[1]
+
+    def call(self, event: bytes, **headers: str) -> tuple[int, bytes]:
+        """Return status and body of the answer to an event's bytes."""
+        return invoked(self._port, event, **headers)
 
     def close(self) -> None:
         """End it."""
@@ -197,3 +212,89 @@ def test_the_emulator_registers_the_extension_and_sends_sigterm(emulated: Any) -
     rie.process.terminate()
     rie.process.wait(20)
     assert "lifespan is shut down" in rie.log.read_text()
+
+
+OF_EMULATORS = """
+import os, signal, sys, time
+
+def handler(event, context):
+    what = event.get("do") if isinstance(event, dict) else None
+    if what == "exit": os._exit(event["code"])
+    if what == "sys.exit": sys.exit(3)
+    if what == "kill": os.kill(os.getpid(), signal.SIGKILL)
+    if what == "term": os.kill(os.getpid(), signal.SIGTERM)
+    if what == "hang": time.sleep(60)
+    if what == "raise": raise ValueError("bad")
+    if what == "large": return "x" * 7_000_000
+    if what == "set": return {1}
+    if what == "client": return context.client_context.custom
+    return {"event": event}
+"""
+INVOCATIONS: list[bytes] = [
+    b'{"a": [1, null, "\xc3\xa9"]}',
+    b'{"do": "raise"}',
+    b'{"do": "exit", "code": 1}',
+    b'{"do": "exit", "code": 0}',
+    b'{"do": "kill"}',
+    b'{"do": "sys.exit"}',
+    b'{"do": "term"}',
+    b'{"do": "large"}',
+    b'{"do": "set"}',
+    b'{"do": "hang"}',
+    b"not json",
+    b"",
+    b"[]",
+]
+
+
+@needs_emulator
+@needs("awslambdaric")
+def test_portways_emulator_answers_as_awss(tmp_path: Path) -> None:
+    """The same function and invocations through `portway emulate` and through the real one."""
+    for name in ("aws", "own"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "fn.py").write_text(OF_EMULATORS)
+    rie = Emulator(tmp_path / "aws", ["-m", "awslambdaric", "fn.handler"], AWS_LAMBDA_FUNCTION_TIMEOUT="1")
+    try:
+        client = base64.b64encode(b'{"custom": {"a": 1}}').decode()
+        theirs = [rie.call(event) for event in INVOCATIONS]
+        theirs.append(rie.call(b'{"do": "client"}', X_Amz_Client_Context=client))
+    finally:
+        rie.close()
+    options = ("--client", "aws", "--function-timeout", "1", "--memory", "512")
+    own = Served(tmp_path / "own", "emulate", "fn:handler", *options)
+    try:
+        ours = [invoked(own.port, event) for event in INVOCATIONS]
+        ours.append(invoked(own.port, b'{"do": "client"}', X_Amz_Client_Context=client))
+    finally:
+        own.end()
+    for event, their, our in zip([*INVOCATIONS, b"client"], theirs, ours, strict=True):
+        assert (our[0], same(our[1])) == (their[0], same(their[1])), event
+    assert ours[-1] == (200, b'{"a": 1}')
+
+
+@needs_emulator
+@needs("awslambdaric")
+def test_a_failed_initialisation_through_both_emulators(tmp_path: Path) -> None:
+    for name in ("aws", "own"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "fn.py").write_text("raise LookupError('no DATABASE_URL')")
+    rie = Emulator(tmp_path / "aws", ["-m", "awslambdaric", "fn.handler"])
+    try:
+        status, body = rie.call(b"{}")
+    finally:
+        rie.close()
+    own = Served(tmp_path / "own", "emulate", "fn:handler", "--client", "aws")
+    try:
+        for _ in range(2):
+            found = invoked(own.port, b"{}")
+            assert found[0] == status == 502
+            assert json.loads(found[1])["errorMessage"] == json.loads(body)["errorMessage"]
+    finally:
+        own.end()
+
+
+def same(body: bytes) -> bytes:
+    """Return an answer without what differs from one run to the next."""
+    body = re.sub(rb"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", b"ID", body)
+    return re.sub(rb"/(aws|own)/fn.py", b"/fn.py", body)
