@@ -11,7 +11,7 @@ from portway.config.changes import changes, spell_change
 from portway.config.load import load
 from tests.support.client import get
 from tests.support.load import Load
-from tests.support.processes import APPS, Portway
+from tests.support.processes import APPS, Portway, wait_for_end
 
 READY = APPS / "ready.py"
 
@@ -61,10 +61,11 @@ def test_another_application_is_served_after_a_reload(site: Site) -> None:
     version = site.directory / "version"
     version.write_text("one")
     with Portway("", cwd=site.directory, env={"VERSION_FILE": str(version)}) as server:
-        assert get(server.ready().address).body == b"one"
+        (old,) = server.ready().workers()
+        assert get(server.address).body == b"one"
         site.write(f'app = "{APPS / "wsgi.py"}"')
         server.send(signal.SIGHUP)
-        server.ready(2)
+        wait_for_end(old)
         assert get(server.address).body.isdigit()
 
 
@@ -186,6 +187,7 @@ def test_a_start_that_hangs_is_given_up(kind: str, how: str, site: Site) -> None
         )
         assert old in server.workers()
         assert get(server.address).status == 200
+        server.wait_for(r'File ".*ready\.py", line \d+ in ')  # where it hung
 
 
 def test_a_lifespan_that_hangs_is_given_up(site: Site) -> None:

@@ -17,7 +17,7 @@ from portway.server.heartbeat import LIMIT_S, LONGEST_LOOK_S
 from portway.server.logs import ErrorLog
 from portway.server.messages import Ready
 from portway.server.slots import Slots
-from portway.server.workers import SLOW_START_S, Workers
+from portway.server.workers import ABORT_S, SLOW_START_S, Workers
 
 
 class Floor:
@@ -146,12 +146,12 @@ def test_being_told_again_never_moves_the_deadline_back(floor: Floor) -> None:
 
 def test_a_silent_worker_is_killed_and_one_that_beats_is_not(floor: Floor) -> None:
     silent, busy = floor.sleeper(), floor.sleeper()
-    for beat in range(int(LIMIT_S / LONGEST_LOOK_S) + 1):
+    for beat in range(int(LIMIT_S / LONGEST_LOOK_S)):
         floor.now += LONGEST_LOOK_S
         floor.shared.slots[busy.slot].beat_ns = beat + 1
         floor.workers.look_after()
     floor.workers.look_after()
-    assert floor.end_of(silent) == -signal.SIGKILL
+    assert floor.end_of(silent) == -signal.SIGABRT
     said = f"worker {silent.pid} has shown no sign of life for 60 s: killed"
     assert floor.log.read_text().count(said) == 1
     assert floor.workers.all() == [busy]
@@ -173,9 +173,22 @@ def test_a_start_that_takes_too_long_is_killed(floor: Floor) -> None:
     assert floor.workers.next_deadline() == deadline
     floor.now = deadline
     floor.workers.look_after()
-    assert floor.end_of(worker) == -signal.SIGKILL
+    assert floor.end_of(worker) == -signal.SIGABRT
     assert worker.failure is not None
     assert worker.failure.text == f"worker {worker.pid} was not ready within 120 s (--startup-timeout)"
+
+
+def test_a_stuck_worker_that_does_not_even_abort_is_killed(floor: Floor) -> None:
+    worker = floor.sleeper()
+    os.kill(worker.pid, signal.SIGSTOP)
+    floor.workers.abort(worker)
+    floor.now += ABORT_S - 0.1
+    floor.workers.look_after()
+    assert not worker.killed
+    floor.now += 0.1
+    floor.workers.look_after()
+    assert floor.end_of(worker) == -signal.SIGKILL
+    assert "did not stop in time" not in floor.log.read_text()
 
 
 def test_orphans_are_reaped_and_forgotten(floor: Floor) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -31,6 +31,7 @@ class Portway:
         env: Environment variables to add.
         cwd: Working directory.
         pass_fds: Descriptors that the process inherits.
+        command: The whole command line instead of all of the above.
         bind: Whether to add a `--bind` where none is given.
     """
 
@@ -42,6 +43,7 @@ class Portway:
         cwd: Path | None = None,
         pass_fds: tuple[int, ...] = (),
         bind: bool = True,
+        command: Sequence[str] = (),
     ) -> None:
         target = str(APPS / app) if (APPS / app.partition(":")[0]).is_file() else app
         given = not bind or any(arg in ("--bind", "-b") for arg in args)
@@ -50,7 +52,7 @@ class Portway:
         self._changed = threading.Condition()
         self._ended = False
         self.process = subprocess.Popen(
-            [*COMMAND, "serve", *([target] if target else []), *where, *args],
+            command or [*COMMAND, "serve", *([target] if target else []), *where, *args],
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

@@ -54,6 +54,7 @@ class Assignment:
         generation: The number of its generation; counts from 1.
         channel: Its end of the socket pair with the arbiter.
         interrupted: Called when it is told to stop quickly; None: nobody is to know.
+        aborted: Called at SIGABRT in whatever thread meets it; None: the default action has it.
     """
 
     shared: Shared
@@ -61,6 +62,7 @@ class Assignment:
     generation: int
     channel: Channel
     interrupted: Callable[[], None] | None = None
+    aborted: Callable[[], None] | None = None
 
 
 class BecomeChild(BaseException):

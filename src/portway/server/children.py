@@ -60,6 +60,7 @@ class Child:
         leaving: It has been told to stop, so its end needs no replacement.
         kill_at: When it is killed if it still lives.
         failure: Why it cannot start: what it said itself, or what the arbiter killed it for.
+        aborted: It is stuck, and has been told to say where; its end follows.
         killed: It has been killed, and not reaped yet.
         slow: It has been reported as slow to start.
     """
@@ -71,6 +72,7 @@ class Child:
     leaving: bool = False
     kill_at: float = math.inf
     failure: Failed | None = None
+    aborted: bool = False
     killed: bool = False
     slow: bool = False
 

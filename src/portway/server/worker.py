@@ -7,6 +7,7 @@ that fails is told to the arbiter, which prints it once however many workers fai
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 from dataclasses import replace
 
@@ -42,6 +43,7 @@ def run_worker(assignment: Assignment, application: Application | None = None) -
 
 def settle_in(assignment: Assignment) -> None:
     """Become a worker: lifeline, queues, user."""
+    tell_when_aborted(assignment)
     assignment.channel.signal_on_input(True)
     assignment.channel.receive()
     if assignment.channel.closed_by_peer:  # the arbiter died before the line above
@@ -49,6 +51,11 @@ def settle_in(assignment: Assignment) -> None:
     assignment.shared.slots.keep_only(assignment.slot)
     if assignment.shared.identity is not None:
         assignment.shared.identity.drop()
+
+
+def tell_when_aborted(assignment: Assignment) -> None:
+    """Have the stacks of all threads written to the error log at SIGABRT, and at a crash of native code."""
+    faulthandler.enable(assignment.shared.log.fd)
 
 
 def load_application(assignment: Assignment) -> Application:
@@ -69,7 +76,7 @@ def _serve_with_hooks(assignment: Assignment, application: Application | None) -
     hooks.forked()
     application = hooks.loaded(application or load_application(assignment))
     try:
-        return _serve(replace(assignment, interrupted=hooks.interrupted), application)
+        return _serve(replace(assignment, interrupted=hooks.interrupted, aborted=hooks.aborted), application)
     finally:
         hooks.ended()
 

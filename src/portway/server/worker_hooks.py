@@ -5,11 +5,11 @@ Without hooks nothing of this is imported, and no request passes through it.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import replace
-from types import FrameType
 from typing import Any
 
 from portway.apps import Application
@@ -31,6 +31,7 @@ class WorkerHooks:
     def __init__(self, assignment: Assignment) -> None:
         shared = assignment.shared
         self._hooks: Hooks = load_hooks(shared.settings, WORKER_EVENTS, shared.log)
+        self._descriptor = shared.log.fd
         addresses = [str(listener) for listener in shared.listeners]
         self._server = describe_server(shared.settings, addresses, shared.log, os.getppid())
         self._worker = Worker(os.getpid(), assignment.slot, assignment.generation, HookLog(shared.log))
@@ -39,12 +40,14 @@ class WorkerHooks:
         """Call post_fork, and let SIGABRT call worker_abort."""
         self._hooks.call("post_fork", self._server, self._worker)
         if "worker_abort" in self._hooks:
-            signal.signal(signal.SIGABRT, self._aborted)
+            signal.signal(signal.SIGABRT, lambda number, frame: self.aborted())
 
-    def _aborted(self, number: int, frame: FrameType | None) -> None:
-        self._hooks.call("worker_abort", self._worker)
-        signal.signal(signal.SIGABRT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGABRT)
+    def aborted(self) -> None:
+        """Call worker_abort, where there is one, write down the stacks, and end."""
+        if "worker_abort" in self._hooks:
+            self._hooks.call("worker_abort", self._worker)
+            faulthandler.dump_traceback(self._descriptor)
+            os.abort()
 
     def loaded(self, application: Application) -> Application:
         """Call post_worker_init; return the application, wrapped where requests have hooks."""

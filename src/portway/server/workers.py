@@ -21,6 +21,9 @@ from portway.server.signals import held
 
 SLOW_START_S = 30.0
 
+ABORT_S = 1.0
+"""Seconds that a stuck child has to say where it is stuck."""
+
 Work = Callable[[Assignment], int]
 """What a forked child does with its assignment, outside the arbiter's frames; returns its exit code."""
 
@@ -188,6 +191,12 @@ class Workers:
         child.kill_at = math.inf
         self.send(child, signal.SIGKILL)
 
+    def abort(self, child: Child) -> None:
+        """End a child that is stuck. At SIGABRT it writes the stacks of its threads to the error log."""
+        child.aborted = True
+        child.kill_at = min(child.kill_at, self._clock() + ABORT_S)
+        self.send(child, signal.SIGABRT)
+
     def reap(self) -> list[tuple[int, Child | None, int]]:
         """Return the processes that have ended: process id, child, exit code (negative: the signal).
 
@@ -210,9 +219,10 @@ class Workers:
             if child.killed:
                 continue
             if now >= child.kill_at:
-                _say(child, "error", "did not stop in time: killed")
+                if not child.aborted:
+                    _say(child, "error", "did not stop in time: killed")
                 self.kill(child)
-            elif child.leaving:
+            elif child.leaving or child.aborted:
                 continue
             elif not child.started:
                 self._check_start(child, now - child.born)
@@ -226,7 +236,7 @@ class Workers:
                 f"{child.title} was not ready within {longest_s:g} s (--startup-timeout)",
                 "its application may wait for something; a longer --startup-timeout gives it more time.",
             )
-            self.kill(child)
+            self.abort(child)
         elif age_s >= SLOW_START_S and not child.slow:
             child.slow = True
             _say(child, "warning", f"has been starting for {SLOW_START_S:.0f} s")
@@ -236,7 +246,7 @@ class Workers:
         silent_s = worker.beats.silence(beat_ns, now)
         if silent_s >= heartbeat.LIMIT_S:
             _say(worker, "error", f"has shown no sign of life for {silent_s:.0f} s: killed")
-            self.kill(worker)
+            self.abort(worker)
 
     def next_deadline(self) -> float:
         """Return when `look_after` has something to kill, in monotonic seconds; infinity when nothing."""
@@ -244,7 +254,7 @@ class Workers:
 
 
 def _deadline(child: Child) -> float:
-    if child.killed or child.leaving or child.started:
+    if child.killed or child.aborted or child.leaving or child.started:
         return child.kill_at
     return min(child.kill_at, child.born + child.generation.shared.settings.timeouts.startup)
 

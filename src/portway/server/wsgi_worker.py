@@ -98,6 +98,8 @@ class WSGIWorker:
                 self._engine.stop()
                 if self._assignment.interrupted:
                     self._assignment.interrupted()
+            case signal.SIGABRT if self._assignment.aborted:
+                self._assignment.aborted()
             case signal.SIGIO if self._lifeline.is_cut():
                 self._drain()
             case signal.SIGUSR1:
