@@ -67,13 +67,18 @@ class Wire:
     Args:
         address: Where to connect.
         receive_buffer: Bytes of the kernel's receive buffer, for a client that reads little.
+        source: The address to come from, "127.0.0.2" for another client on this machine.
     """
 
-    def __init__(self, address: Address, receive_buffer: int | None = None) -> None:
+    def __init__(
+        self, address: Address, receive_buffer: int | None = None, source: str | None = None
+    ) -> None:
         self.sock = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
         if receive_buffer is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(TIMEOUT_S)
+        if source is not None:
+            self.sock.bind((source, 0))
         self.sock.connect(address)
         if not isinstance(address, str):
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

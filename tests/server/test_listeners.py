@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from portway.errors import BindError
-from portway.server.listeners import Listener, open_listeners
-from portway.server.privileges import Identity
+from portway.errors import BindError, StartupFailed
+from portway.server.activation import Passed, passed_sockets
+from portway.server.listeners import Listener, SocketFiles, open_listeners
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
 
 
-def open_one(address: str, owner: Identity | None = None) -> Listener:
+def open_one(address: str, files: SocketFiles = SocketFiles()) -> Listener:  # noqa: B008
     """Listen on one address that gives one socket."""
-    (listener,) = open_listeners((address,), 16, owner)
+    (listener,) = open_listeners((address,), 16, files)
     return listener
 
 
@@ -81,7 +86,7 @@ def test_a_host_without_an_address_is_refused() -> None:
 def test_one_bad_address_closes_the_good_ones(tmp_path: Path) -> None:
     path = tmp_path / "good.sock"
     with pytest.raises(BindError):
-        open_listeners((f"unix:{path}", "192.0.2.1:8000"), 16, None)
+        open_listeners((f"unix:{path}", "192.0.2.1:8000"), 16)
     assert not path.exists()
 
 
@@ -129,7 +134,7 @@ def test_a_unix_socket_that_answers_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_unix_socket_whose_backlog_is_full_is_not_stale(tmp_path: Path) -> None:
     path = tmp_path / "portway.sock"
-    (listener,) = open_listeners((f"unix:{path}",), 0, None)
+    (listener,) = open_listeners((f"unix:{path}",), 0)
     clients = []
     for _ in range(4):
         clients.append(socket.socket(socket.AF_UNIX))
@@ -191,3 +196,138 @@ def test_descriptors_that_do_not_listen_are_refused_and_left_open(tmp_path: Path
         file.write("still open")
     with pytest.raises(BindError, match="bad file descriptor"):
         open_one("fd://9999")
+
+
+def test_the_mode_of_a_unix_socket_is_the_option_whatever_the_umask(tmp_path: Path) -> None:
+    path = tmp_path / "portway.sock"
+    previous = os.umask(0o077)
+    try:
+        listener = open_one(f"unix:{path}", SocketFiles(0o662))
+        assert os.umask(0o077) == 0o077
+    finally:
+        os.umask(previous)
+    assert path.stat().st_mode & 0o777 == 0o662
+    listener.close()
+
+
+@needs_root
+def test_the_owner_of_a_unix_socket_is_set_before_anybody_can_connect(tmp_path: Path) -> None:
+    path = tmp_path / "portway.sock"
+    listener = open_one(f"unix:{path}", SocketFiles(0o600, 12345, 12346))
+    assert (path.stat().st_uid, path.stat().st_gid) == (12345, 12346)
+    listener.close()
+
+
+def as_nobody(action: Callable[[], None]) -> None:
+    """Run something in a child that is not root, and see that it succeeds."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            action()
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@needs_root
+def test_a_socket_of_somebody_else_is_named(public_path: Path) -> None:
+    path = public_path / "portway.sock"
+    public_path.chmod(0o1777)
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    path.chmod(0o777)
+
+    def stale() -> None:
+        with pytest.raises(BindError, match="an old socket of user root stands there") as caught:
+            open_one(f"unix:{path}")
+        assert "as its owner or as root" in (caught.value.hint or "")
+
+    def closed() -> None:
+        with pytest.raises(BindError, match="a socket of user root stands there"):
+            open_one(f"unix:{path}")
+
+    as_nobody(stale)
+    path.chmod(0o600)
+    as_nobody(closed)
+    assert path.is_socket()
+
+
+@needs_root
+def test_a_socket_that_cannot_be_given_away_is_removed_again(public_path: Path) -> None:
+    public_path.chmod(0o777)
+
+    def give() -> None:
+        with pytest.raises(BindError, match="may not give its socket away") as caught:
+            open_one(f"unix:{public_path}/portway.sock", SocketFiles(None, 0, 0))
+        assert "--uds-owner" in (caught.value.hint or "")
+
+    as_nobody(give)
+    assert list(public_path.iterdir()) == []
+
+
+@pytest.fixture
+def public_path() -> Iterator[Path]:
+    """A directory that others can reach, which pytest's own is not."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)
+
+
+def test_an_abstract_socket_answers_and_leaves_nothing(tmp_path: Path) -> None:
+    name = f"@portway-test-{os.getpid()}"
+    listener = open_one(f"unix:{name}")
+    assert str(listener) == f"unix:{name}"
+    with pytest.raises(BindError, match="address already in use"):
+        open_one(f"unix:{name}")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect("\0" + name[1:])
+    listener.close()
+    with socket.socket(socket.AF_UNIX) as client, pytest.raises(ConnectionRefusedError):
+        client.connect("\0" + name[1:])
+
+
+def listening() -> socket.socket:
+    """Return a socket as systemd would have opened it."""
+    return socket.create_server(("127.0.0.1", 0))
+
+
+def test_sockets_that_were_passed_take_the_place_of_bind() -> None:
+    with listening() as first, listening() as second:
+        ports = [sock.getsockname()[1] for sock in (first, second)]
+        passed = [Passed(first.detach(), "web"), Passed(second.detach(), "admin")]
+        opened = open_listeners(("127.0.0.1:1",), 16, passed=passed)
+    assert [listener.sock.getsockname()[1] for listener in opened] == ports
+    for listener in opened:
+        assert not os.get_inheritable(listener.sock.fileno())
+        listener.close()
+
+
+def test_a_passed_socket_is_taken_by_name_beside_others(tmp_path: Path) -> None:
+    path = tmp_path / "portway.sock"
+    with listening() as first, listening() as second:
+        port = second.getsockname()[1]
+        passed = [Passed(first.fileno(), "web"), Passed(second.detach(), "admin")]
+        opened = open_listeners((f"unix:{path}", "fd://admin"), 16, passed=passed)
+        assert opened[1].sock.getsockname()[1] == port
+        for listener in opened:
+            listener.close()
+        with pytest.raises(BindError, match="systemd passed no socket of that name") as caught:
+            open_listeners(("fd://shop",), 16, passed=[Passed(first.fileno(), "web")])
+        assert "passed were: web" in (caught.value.hint or "")
+
+
+def test_what_systemd_says_is_read_and_forgotten() -> None:
+    environ = {"LISTEN_PID": "41", "LISTEN_FDS": "2", "LISTEN_FDNAMES": "a:b", "OTHER": "1"}
+    assert passed_sockets(environ, 42) == ()
+    assert environ == {"OTHER": "1"}
+    assert passed_sockets({}, 42) == ()
+    for count in ("0", "-1", "many", "99999", ""):
+        with pytest.raises(StartupFailed, match="LISTEN_FDS"):
+            passed_sockets({"LISTEN_PID": "42", "LISTEN_FDS": count}, 42)
+    with pytest.raises(StartupFailed, match=r"(?i)bad file descriptor"):
+        passed_sockets({"LISTEN_PID": "42", "LISTEN_FDS": "1000"}, 42)

@@ -75,3 +75,40 @@ def test_a_forked_child_does_not_remove_it_nor_keep_its_lock(tmp_path: Path) -> 
     os.waitpid(child, 0)
     assert path.exists()
     pid_file.remove()
+
+
+def refused(path: Path, why: str) -> None:
+    """See that a pid file is refused, by name, and that nothing was changed."""
+    with pytest.raises(
+        StartupFailed, match=f"the pid file .*{path.name}.* cannot be trusted: {why}"
+    ) as caught:
+        PidFile(str(path))
+    assert caught.value.hint
+
+
+def test_a_symbolic_link_is_refused(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    (tmp_path / "link").symlink_to(target)
+    refused(tmp_path / "link", "it is a symbolic link")
+    assert not target.exists()
+
+
+def test_something_that_is_no_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    refused(tmp_path / "pipe", "something that is no file stands there")
+
+
+def test_a_directory_where_everybody_may_replace_it_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    refused(tmp_path / "p", "")
+    tmp_path.chmod(0o1777)
+    PidFile(str(tmp_path / "p")).remove()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_file_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p"
+    path.write_text("1\n")
+    os.chown(path, 12345, 12345)
+    refused(path, "it belongs to user 12345")
+    assert path.read_text() == "1\n"

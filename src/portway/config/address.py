@@ -1,4 +1,4 @@
-"""Addresses to listen on: `HOST:PORT`, `[IPV6]:PORT`, `:PORT`, `unix:PATH` and `fd://N`.
+"""Addresses to listen on: `HOST:PORT`, `[IPV6]:PORT`, `:PORT`, `unix:PATH`, `unix:@NAME`, `fd://N`, `fd://NAME`.
 
 Strict, because a mistyped address that is taken for something else listens where nobody looks:
 a bare host or port, a URL, a number that only looks like an IPv4 address are all refused.
@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 from portway.config.kinds import Refused
 
-FORMS = "must be HOST:PORT, [IPV6]:PORT, :PORT, unix:PATH or fd://N"
+FORMS = "must be HOST:PORT, [IPV6]:PORT, :PORT, unix:PATH, unix:@NAME, fd://N or fd://NAME"
 MAX_PORT = 65_535
 MAX_UNIX_PATH = 107
 """Bytes in a Unix socket's path: Linux has 108 with the final NUL. (macOS has 104.)"""
 
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII | re.IGNORECASE)
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,9}", re.ASCII)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,254}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,18 @@ class TCPAddress:
 
 @dataclass(frozen=True, slots=True)
 class UnixAddress:
-    """A path in the file system; a relative one starts at the working directory."""
+    """A path in the file system, a relative one starting at the working directory; or @NAME.
+
+    @NAME is an abstract socket (Linux, unix(7)): it has no file, so no permissions either, and whoever is
+    in the same network namespace can connect.
+    """
 
     path: str
+
+    @property
+    def abstract(self) -> bool:
+        """Whether there is no file."""
+        return self.path.startswith("@")
 
     def __str__(self) -> str:
         return f"unix:{self.path}"
@@ -44,9 +54,13 @@ class UnixAddress:
 
 @dataclass(frozen=True, slots=True)
 class InheritedSocket:
-    """A descriptor that is a listening socket already, opened by whoever started the server."""
+    """A descriptor that is a listening socket already, opened by whoever started the server.
 
-    fd: int
+    Attributes:
+        fd: Its number, or the name that systemd knows it by.
+    """
+
+    fd: int | str
 
     def __str__(self) -> str:
         return f"fd://{self.fd}"
@@ -81,15 +95,17 @@ def _unix_path(path: str) -> str:
         path = path.removeprefix("//")
         if not path.startswith("/"):
             raise Refused("must have an absolute path after unix://")
-    if not path or path.endswith("/") or "\0" in path:
+    if not path or path == "@" or path.endswith("/") or "\0" in path:
         raise Refused("must name a file after unix:")
     if len(path.encode()) > MAX_UNIX_PATH:
         raise Refused(f"must have a path of at most {MAX_UNIX_PATH} bytes (it has {len(path.encode())})")
     return path
 
 
-def _descriptor(text: str) -> int:
+def _descriptor(text: str) -> int | str:
     number = text.removeprefix("fd://")
+    if number != text and _NAME.fullmatch(number):
+        return number
     if number == text or not _NUMBER.fullmatch(number) or not 3 <= int(number) <= 2**31 - 1:
         raise Refused("must name a descriptor from 3 on after fd:// (0, 1 and 2 are the standard streams)")
     return int(number)

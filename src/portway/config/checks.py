@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 from portway.config.address import parse_address
@@ -41,6 +42,47 @@ def header_name(text: str) -> str:
     if "_" not in text:
         raise Refused('must contain "_": other fields are never dropped')
     return text.lower()
+
+
+FORWARDED = (
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+)
+"""The fields of one family; the other one is `forwarded`."""
+
+_OWNER = re.compile(r"[\w.-]+\$?(?::[\w.-]+)?|:[\w.-]+", re.ASCII)
+
+
+def peer(text: str) -> str:
+    """Return a peer in its normal spelling: an address, a network, `unix` or `*`."""
+    if text in ("*", "unix"):
+        return text
+    try:
+        if "/" not in text:
+            return str(ipaddress.ip_address(text))
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise Refused("must be an IP address, a network such as 10.0.0.0/8, unix or *") from None
+    if ipaddress.ip_address(text.partition("/")[0]) != network.network_address:
+        raise Refused(f"must be a network, as {network}, or an address without a slash")
+    return str(network)
+
+
+def forwarded_header(text: str) -> str:
+    """Return a field in lower case, one of those that tell about a request that was forwarded."""
+    if text.lower() not in (*FORWARDED, "forwarded"):
+        raise Refused(f"must be one of {', '.join(FORWARDED)}, or forwarded")
+    return text.lower()
+
+
+def owner(text: str) -> str:
+    """Return USER, USER:GROUP or :GROUP; whether they exist is looked at when the server starts."""
+    if text and not _OWNER.fullmatch(text):
+        raise Refused("must be USER, USER:GROUP or :GROUP")
+    return text
 
 
 def directory(text: str) -> str:

@@ -19,6 +19,7 @@ def check_conflicts(settings: Settings, origins: Mapping[str, Origin]) -> None:
     if limits.request_head < limits.request_field and "default" not in (head.source, one.source):
         why = f"one field of {limits.request_field} bytes cannot fit into {limits.request_head} for all"
         raise Conflict(str(one), str(head), why, "raise --limit-request-head, or lower the other.")
+    _check_families(settings, origins)
     if settings.app.interface == "wsgi" and settings.process.lifespan == "on":
         sides = str(origins["lifespan"]), str(origins["interface"])
         raise Conflict(*sides, "WSGI has no lifespan", "leave --lifespan out, or set it to auto.")
@@ -26,3 +27,17 @@ def check_conflicts(settings: Settings, origins: Mapping[str, Origin]) -> None:
         sides = str(origins["factory"]), str(origins["app"])
         why = f"{settings.app.app!r} is a call already"
         raise Conflict(*sides, why, "leave --factory out, or the parentheses.")
+
+
+def _check_families(settings: Settings, origins: Mapping[str, Origin]) -> None:
+    """Refuse both families of forwarded fields at once: a client writes what the proxy does not."""
+    headers = settings.proxies.forwarded_headers
+    if "forwarded" in headers and len(headers) > 1:
+        origin = origins["forwarded-headers"]
+        other = next(name for name in headers if name != "forwarded")
+        raise Conflict(
+            f"{origin.name} forwarded {origin.place}".rstrip(),
+            f"{origin.name} {other}",
+            "a proxy that sets one of the two families lets a client's fields of the other one through",
+            "name forwarded alone, or the x-forwarded fields that the proxy sets.",
+        )

@@ -32,7 +32,11 @@ ELSEWHERE = frozenset(
 """PORTWAY_ variables that mean something to another part (the Lambda handler, the tests): the same
 environment file may serve both, so the server lets them pass."""
 
-FALLBACKS = {"bind": ("AWS_LAMBDA_HTTP_ENDPOINT", "PORT"), "workers": ("WEB_CONCURRENCY",)}
+FALLBACKS = {
+    "bind": ("AWS_LAMBDA_HTTP_ENDPOINT", "PORT"),
+    "workers": ("WEB_CONCURRENCY",),
+    "forwarded-allow-ips": ("FORWARDED_ALLOW_IPS",),
+}
 """Variables that platforms set, taken where nothing else sets the option; the first that is set counts."""
 
 

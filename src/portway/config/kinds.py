@@ -159,6 +159,16 @@ class Many(Kind):
             raise _refused(str(refusal), value) from None
 
 
+class Listed(Many):
+    """Several values; a comma separates them on the command line, too, as in gunicorn and uvicorn."""
+
+    def from_flags(self, values: tuple[str, ...]) -> tuple[str, ...]:
+        return self.from_text(",".join(values))
+
+    def from_toml(self, value: object) -> tuple[str, ...]:
+        return self.from_text(value) if isinstance(value, str) else super().from_toml(value)
+
+
 def _refused(problem: str, offender: object) -> Refused:
     refusal = Refused(problem)
     refusal.offender = offender

@@ -1,9 +1,9 @@
 """From flags, environment and file to `Settings`, with the origin of every value. Pure: nothing is read.
 
 Precedence: flag, `PORTWAY_<OPTION>`, file, the variables that platforms set (`PORT`,
-`WEB_CONCURRENCY`, `AWS_LAMBDA_HTTP_ENDPOINT`), default. The first source that has the option gives the
-whole value: a repeated flag replaces a file's array, it does not add to it. An environment file counts
-as environment, behind the real one.
+`WEB_CONCURRENCY`, `FORWARDED_ALLOW_IPS`, `AWS_LAMBDA_HTTP_ENDPOINT`), default. The first source that has
+the option gives the whole value: a repeated flag replaces a file's array, it does not add to it. An
+environment file counts as environment, behind the real one.
 """
 
 from __future__ import annotations

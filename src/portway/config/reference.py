@@ -29,9 +29,10 @@ The configuration file is `portway.toml`, or the `[tool.portway]` table of `pypr
 directory of `--chdir` or else the one the command is started in; parents are not searched, and having
 both is an error. `-c/--config FILE` (or `PORTWAY_CONFIG`) names another file.
 
-Three variables that hosting platforms set are used where nothing above sets the option:
+Four variables that hosting platforms set are used where nothing above sets the option:
 `AWS_LAMBDA_HTTP_ENDPOINT` (Lambda Web Functions) is an address to `bind`, else `PORT` makes `bind`
-`0.0.0.0:$PORT`, and `WEB_CONCURRENCY` is the number of `workers`.
+`0.0.0.0:$PORT`; `WEB_CONCURRENCY` is the number of `workers`; `FORWARDED_ALLOW_IPS` is
+`forwarded-allow-ips`.
 
 `portway serve --print-config` prints every value with its origin, as a file that would configure the
 same. `portway check` validates the configuration and the application without starting anything. An

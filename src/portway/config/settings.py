@@ -12,9 +12,19 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Struct
 
 from portway.config.amounts import Count, Mode, Seconds, Size
-from portway.config.checks import bind_address, directory, header_name, not_empty, ready_path, root_path
+from portway.config.checks import (
+    bind_address,
+    directory,
+    forwarded_header,
+    header_name,
+    not_empty,
+    owner,
+    peer,
+    ready_path,
+    root_path,
+)
 from portway.config.hook_table import HookTable
-from portway.config.kinds import Choice, Many, Switch, Text
+from portway.config.kinds import Choice, Listed, Many, Switch, Text
 from portway.config.option import Option
 from portway.config.worker_range import WorkerCount, WorkerRange
 
@@ -95,8 +105,8 @@ class Listen(Struct, frozen=True, kw_only=True):
         Option(
             ("-b", "--bind"),
             Many(Text("ADDRESS", bind_address), minimum=1),
-            "Listen here: HOST:PORT, [IPV6]:PORT, :PORT, unix:PATH or fd://N. Repeatable. "
-            "Without it, $PORT means 0.0.0.0:$PORT.",
+            "Listen here: HOST:PORT, [IPV6]:PORT, :PORT, unix:PATH, unix:@NAME, fd://N or fd://NAME. "
+            "Repeatable. Without it, $PORT means 0.0.0.0:$PORT.",
         ),
     ] = ("127.0.0.1:8000",)
     backlog: Annotated[
@@ -108,6 +118,76 @@ class Listen(Struct, frozen=True, kw_only=True):
             text="Connections the kernel keeps until they are accepted.",
         ),
     ] = 2048
+    uds_permissions: Annotated[
+        int | None,
+        Option(
+            ("--uds-permissions",),
+            Mode(),
+            "The permission bits of the files of Unix sockets, in octal. Without it, --umask decides.",
+        ),
+    ] = None
+    uds_owner: Annotated[
+        str,
+        Option(
+            ("--uds-owner",),
+            Text("USER:GROUP", owner),
+            "Who owns the files of Unix sockets: USER, USER:GROUP or :GROUP. Without it, --user and --group.",
+        ),
+    ] = ""
+
+
+class Proxies(Struct, frozen=True, kw_only=True):
+    """Who stands in front, and what is believed of them."""
+
+    topic: ClassVar[str] = "Behind a proxy"
+
+    forwarded_allow_ips: Annotated[
+        tuple[str, ...],
+        Option(
+            ("--forwarded-allow-ips",),
+            Listed(Text("PEER", peer)),
+            "Peers whose Forwarded and X-Forwarded-* fields are honoured: addresses, networks, unix (any "
+            "Unix socket) or * (everybody). From others these fields are dropped. "
+            "Comma-separated, repeatable. Without it, $FORWARDED_ALLOW_IPS is used.",
+        ),
+    ] = ("127.0.0.1", "::1")
+    forwarded_headers: Annotated[
+        tuple[str, ...],
+        Option(
+            ("--forwarded-headers",),
+            Listed(Text("FIELD", forwarded_header)),
+            "Which of them: x-forwarded-for, -proto, -host, -port, -prefix; or forwarded, alone. "
+            "Name those that the proxy sets or removes itself; the others are dropped. "
+            "Comma-separated, repeatable.",
+        ),
+    ] = ("x-forwarded-for", "x-forwarded-proto")
+    forwarded_hops: Annotated[
+        int,
+        _count(
+            "--forwarded-hops",
+            minimum=0,
+            maximum=100,
+            text="How many proxies add to the list of clients: that many entries count, from its end. "
+            "0: entries count as long as they are addresses of --forwarded-allow-ips.",
+        ),
+    ] = 0
+    proxy_protocol: Annotated[
+        Literal["off", "v1", "v2", "auto"],
+        Option(
+            ("--proxy-protocol",),
+            Choice("off", "v1", "v2", "auto"),
+            "Peers of --proxy-allow-ips begin each connection with a PROXY header of this version; "
+            "auto takes both.",
+        ),
+    ] = "off"
+    proxy_allow_ips: Annotated[
+        tuple[str, ...],
+        Option(
+            ("--proxy-allow-ips",),
+            Listed(Text("PEER", peer)),
+            "Peers that must begin with a PROXY header; others must not. Written as --forwarded-allow-ips.",
+        ),
+    ] = ("127.0.0.1", "::1")
 
 
 class Process(Struct, frozen=True, kw_only=True):
@@ -461,6 +541,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     app: App = App()
     listen: Listen = Listen()
+    proxies: Proxies = Proxies()
     process: Process = Process()
     recycle: Recycle = Recycle()
     reload: Reload = Reload()

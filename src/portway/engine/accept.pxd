@@ -12,8 +12,11 @@ cdef class Acceptor(Base):
     cdef bint has_successor(self) noexcept
     cdef bint pass_on(self, Connection c)
     cdef int end_idle(self, Connection c, bint late) except -1
-    cdef int adopt(self, int fd, Listener listener, sockaddr_storage* address, bint served) except -1
-    cdef bint hand_over(self, int fd, int target, int listener, sockaddr_storage* address, bint served)
+    cdef int adopt(self, int fd, Listener listener, sockaddr_storage* address, int flags) except -1
+    cdef int greet(self, Connection c) except -1
+    cdef int introduce(self, Connection c, const char** why) except -1
+    cdef int dismiss(self, Connection c, const char* why) except -1
+    cdef bint hand_over(self, int fd, int target, int listener, sockaddr_storage* address, int flags)
     cdef int take_handed(self) except -1
     cdef bint reap(self)
     cdef Connection longest_idle(self)

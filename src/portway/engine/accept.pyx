@@ -10,29 +10,35 @@ import os
 import socket
 
 from cpython.ref cimport Py_INCREF
-from libc.stdint cimport int64_t
-from libc.string cimport memcpy, memset
+from libc.stdint cimport int64_t, uint8_t
+from libc.string cimport memchr, memcpy, memset
 
 from portway.engine.base cimport Handover
-from portway.engine.connection cimport HEAD
+from portway.engine.connection cimport GREETING, HEAD
 from portway.engine.counters cimport add
 from portway.engine.cposix cimport (
-    CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, CMSG_SPACE, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM,
-    MSG_CMSG_CLOEXEC, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, SCM_RIGHTS, SOL_SOCKET, close, cmsghdr, errno, iovec, msghdr, pw_accept, pw_coarse_ms,
+    CMSG_DATA, CMSG_FIRSTHDR, CMSG_LEN, CMSG_SPACE, EAGAIN, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM,
+    EWOULDBLOCK, MSG_CMSG_CLOEXEC, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, SCM_RIGHTS, SOL_SOCKET, close, cmsghdr, errno,
+    iovec, msghdr, pw_accept, pw_coarse_ms,
     recv, recvmsg, sendmsg, sockaddr, socklen_t,
 )
 from portway.engine.deadlines cimport Link, Queue, link_move, queue_first
 from portway.engine.poller cimport KIND_HANDOVER, KIND_LISTENER
+from portway.engine.proxied cimport PROXY_CLIENT, PROXY_LOCAL, PROXY_MOST, proxy_read, proxy_wants
 
 cdef enum:
     ACCEPTS_AT_ONCE = 64
     DRAIN_IDLE_MS = 1500        # how long a connection that was just active may still bring a request
 
+    SERVED = 1                  # it has had requests: idle, not new
+    GREETED = 2                 # its PROXY header has been read
+    NAMELESS = 4                # on behalf of a client that the proxy does not know
+
 # Sent beside each descriptor that is handed over.
 cdef struct Passport:
     int listener
     int family
-    int served                  # it has had requests: idle, not new
+    int flags                   # SERVED, GREETED, NAMELESS
     unsigned char address[28]
 
 
@@ -49,7 +55,7 @@ cdef class Acceptor(Base):
         sock.setblocking(False)
         name = sock.getsockname()
         if sock.family == socket.AF_UNIX:
-            listener.server = (name.decode() if isinstance(name, bytes) else name, None)
+            listener.server = ((os.fsdecode(name) or "").replace("\0", "@"), None)
         else:
             listener.server = (name[0], name[1])
             listener.wildcard = name[0] in ("0.0.0.0", "::")
@@ -104,14 +110,14 @@ cdef class Acceptor(Base):
                 self.close_connection(spare)    # for the one that is here, not for one that may come
             if self.board is not None and self.handover is not None:
                 target = self.board.least_loaded(self.slot.index)
-                if target != self.slot.index and self.hand_over(fd, target, listener.number, &address, False):
+                if target != self.slot.index and self.hand_over(fd, target, listener.number, &address, 0):
                     close(fd)
                     continue
             add(&self.counters.connections, 1)
-            self.adopt(fd, listener, &address, False)
+            self.adopt(fd, listener, &address, 0)
         return 0
 
-    cdef int adopt(self, int fd, Listener listener, sockaddr_storage* address, bint served) except -1:
+    cdef int adopt(self, int fd, Listener listener, sockaddr_storage* address, int flags) except -1:
         """Take a descriptor that is already counted as a connection of this worker."""
         cdef Connection c = Connection.__new__(Connection)
         c.fd = fd
@@ -122,15 +128,85 @@ cdef class Acceptor(Base):
         c.spool_limit = self.response_spool
         Py_INCREF(c)                        # the poller's and the queues' reference, until close_connection
         self.now_ms = pw_coarse_ms()
-        c.first = not served
-        link_move(&c.link, &self.fresh if served else &self.heads, self.now_ms)
+        c.first = not flags & SERVED
+        c.passport = flags & (GREETED | NAMELESS)
+        if self.proxies is not None and not flags & GREETED and self.proxies.holds(c.family, c.address):
+            c.state = GREETING
+        c.trusted = not flags & NAMELESS and self.trust.peers.holds(c.family, c.address)
+        link_move(&c.link, &self.fresh if flags & SERVED else &self.heads, self.now_ms)
         try:
             self.poller.watch(c, True)
         except OSError:
             self.close_connection(c)
         return 0
 
-    cdef bint hand_over(self, int fd, int target, int listener, sockaddr_storage* address, bint served):
+    cdef int greet(self, Connection c) except -1:
+        """Read the PROXY header; 0 when more bytes are needed, 1 to go on."""
+        cdef char piece[PROXY_MOST]
+        cdef const char* why = NULL
+        cdef const char* feed
+        cdef bint line = False
+        cdef size_t wanted
+        cdef ssize_t got
+        while True:
+            wanted = proxy_wants(<uint8_t*>c.stash, c.stash_size, self.proxy_versions, &line, &why)
+            if wanted == 0 or why != NULL:
+                break
+            if not c.readable:
+                return 0
+            if line:                        # only up to the line feed: what follows is not ours to take
+                got = recv(c.fd, piece, wanted, MSG_PEEK | MSG_DONTWAIT)
+                if got > 0:
+                    feed = <const char*>memchr(piece, c"\n", got)
+                    wanted = got if feed == NULL else <size_t>(feed - piece) + 1
+            got = recv(c.fd, piece, wanted, MSG_DONTWAIT)
+            if got < 0 and errno == EINTR:
+                continue
+            if got < 0 and (errno == EAGAIN or errno == EWOULDBLOCK):
+                c.readable = 0
+                return 0
+            if got <= 0:
+                # a connection that brings nothing is how load balancers look whether somebody is there
+                if c.stash_size:
+                    return self.dismiss(c, b"connection ended inside the PROXY header")
+                return self.dismiss(c, NULL)
+            c.keep_input(piece, got)
+        if why == NULL:
+            self.introduce(c, &why)
+        if why != NULL:
+            return self.dismiss(c, why)
+        c.drop_stash()
+        c.state = HEAD
+        link_move(&c.link, &self.heads, self.now_ms)
+        return 1
+
+    cdef int introduce(self, Connection c, const char** why) except -1:
+        """The header is complete: let the connection be its client's."""
+        cdef uint8_t where[28]
+        cdef int family = 0
+        cdef int outcome = proxy_read(<uint8_t*>c.stash, c.stash_size, &family, where, why)
+        if outcome < 0:
+            return 0
+        why[0] = NULL
+        c.passport |= GREETED
+        if outcome == PROXY_CLIENT:
+            memcpy(c.address, where, sizeof(where))
+            c.family = family
+            c.client = c.port_text = None
+            c.trusted = self.trust.peers.holds(c.family, c.address)
+        elif outcome != PROXY_LOCAL:
+            # what the client itself sends must not be believed as if the proxy had sent it
+            c.passport |= NAMELESS
+            c.trusted = 0
+        return 0
+
+    cdef int dismiss(self, Connection c, const char* why) except -1:
+        """Close a connection that has not said whose it is: nobody to answer."""
+        self.tell(0, why, c)
+        self.close_connection(c)
+        return 0
+
+    cdef bint hand_over(self, int fd, int target, int listener, sockaddr_storage* address, int flags):
         """Pass a descriptor to another worker; False when it will not take it. The caller closes its own."""
         cdef Passport passport
         cdef iovec part
@@ -145,7 +221,7 @@ cdef class Acceptor(Base):
         memset(&message, 0, sizeof(message))
         memset(control, 0, sizeof(control))
         passport.listener = listener
-        passport.served = served
+        passport.flags = flags
         passport.family = address.ss_family
         memcpy(passport.address, address, sizeof(passport.address))
         part.iov_base = &passport
@@ -202,7 +278,7 @@ cdef class Acceptor(Base):
             self.counters.received += 1
             if self.counters.connections > <int64_t>self.limit_connections:
                 self.reap()
-            self.adopt(fd, self.listeners[passport.listener], &address, passport.served)
+            self.adopt(fd, self.listeners[passport.listener], &address, passport.flags)
         return 0
 
     cdef bint reap(self):
@@ -278,7 +354,7 @@ cdef class Acceptor(Base):
         memset(&address, 0, sizeof(address))
         memcpy(&address, c.address, sizeof(c.address))
         address.ss_family = c.family
-        if not self.hand_over(c.fd, target, (<Listener>c.listener).number, &address, not c.first):
+        if not self.hand_over(c.fd, target, (<Listener>c.listener).number, &address, c.passport | (0 if c.first else SERVED)):
             return False
         self.close_connection(c)
         return True
@@ -310,7 +386,7 @@ cdef class Acceptor(Base):
     cdef int end_idle(self, Connection c, bint late) except -1:
         """Drop a connection without a request under way, unless one is arriving."""
         link_move(&c.link, &self.active, self.now_ms)
-        if c.busy or c.state != HEAD:
+        if c.busy or (c.state != HEAD and c.state != GREETING):
             return 0
         if not late and (self.pass_on(c) or c.stash_size or self.has_input(c)):
             return 0

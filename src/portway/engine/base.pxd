@@ -5,7 +5,9 @@ from portway.engine.access cimport AccessLog
 from portway.engine.connection cimport Connection
 from portway.engine.counters cimport Board, Counters, Slot
 from portway.engine.deadlines cimport Queue
+from portway.engine.forwarded cimport Claim, Trust
 from portway.engine.head cimport Framing, HeadParser
+from portway.engine.peers cimport Peers
 from portway.engine.poller cimport Poller, Watched
 from portway.engine.reply cimport Buffer
 
@@ -34,6 +36,8 @@ cdef class Memo:
     cdef Framing framing
     cdef object template
     cdef Watched listener
+    cdef uint8_t trusted        # of whom it came: what it says is believed, or was dropped
+    cdef Claim claim
 
 
 cdef class Listener(Watched):
@@ -74,6 +78,10 @@ cdef class Base:
     cdef bint date, server
     cdef frozenset underscores
     cdef str root_path
+    cdef Trust trust
+    cdef int distrusted         # kinds of fields whose dropping was said already
+    cdef Peers proxies          # who must begin with a PROXY header; None: nobody
+    cdef int proxy_versions
     cdef bint draining, stopped, paused
     cdef double drain_wanted
     cdef uint64_t drain_until_ms, resume_ms

@@ -22,7 +22,10 @@ from portway.engine.cposix cimport (
     write,
 )
 from portway.engine.deadlines cimport Link, link_move, link_remove, queue_expired, queue_first, queue_init
+from portway.engine.forwarded cimport Trust
+from portway.engine.peers cimport Peers
 from portway.engine.poller cimport KIND_WAKEUP
+from portway.engine.proxied cimport PROXY_V1, PROXY_V2
 
 cdef enum:
     FRESH_MS = 5000             # how long an idle connection keeps its memo and buffers
@@ -90,6 +93,11 @@ cdef class Base:
         self.server = settings.http.server_header
         self.underscores = frozenset([name.lower().encode("latin-1") for name in settings.http.underscore_headers])
         self.root_path = settings.app.root_path
+        self.trust = Trust(settings.proxies)
+        self.proxy_versions = {"off": 0, "v1": PROXY_V1, "v2": PROXY_V2, "auto": PROXY_V1 | PROXY_V2}[
+            settings.proxies.proxy_protocol
+        ]
+        self.proxies = Peers(settings.proxies.proxy_allow_ips) if self.proxy_versions else None
         self.keep_alive_ms = <uint64_t>(timeouts.keep_alive * 1000)
         queue_init(&self.heads, <uint64_t>(timeouts.header * 1000))
         queue_init(&self.bodies, <uint64_t>(timeouts.body * 1000))
@@ -275,7 +283,7 @@ cdef class Base:
                 continue
             link_move(link, &self.idle, self.now_ms)
             c.memo = None
-            c.client = None
+            c.client = c.claimed = None
             c.server = None
             c.head = None
             if c.stash_size == 0:
@@ -355,7 +363,7 @@ cdef class Base:
     cdef int log_access(self, Connection c) except -1:
         head, c.head = c.head, None
         self.access.record(
-            head, c.peer(), c.status, c.sent - c.head_sent, pw_now_ns() - c.began_ns if head is not None else 0
+            head, c.who(), c.status, c.sent - c.head_sent, pw_now_ns() - c.began_ns if head is not None else 0
         )
         return self.on_logged()
 

@@ -15,6 +15,7 @@ cdef enum:
     DISCARD = 4                 # reading the rest of a body that nobody wants
     LINGER = 5                  # our side is shut; reading until the peer has seen it
     CLOSED = 6
+    GREETING = 7                # a PROXY header must come first
 
 cdef enum:
     ALIVE_CONNECTIONS = 0       # kinds of objects that are counted, see alive()
@@ -86,6 +87,9 @@ cdef class Connection(Watched):
     cdef Watched listener
     cdef uint8_t address[28]
     cdef object client          # (host, port), made when first asked for
+    cdef uint8_t trusted        # what it says of clients is believed, see forwarded.pyx
+    cdef uint8_t passport       # what another worker must know of it, see accept.pyx
+    cdef object claimed         # (host, port) of the client of this request, as a trusted peer says
     cdef object port_text       # REMOTE_PORT
     cdef object server
 
@@ -104,6 +108,7 @@ cdef class Connection(Watched):
     cdef int drop_parked(self) except -1
     cdef int drop_spool(self) except -1
     cdef object peer(self)
+    cdef object who(self)
 
 
 cdef object temporary_file(bint buffered)

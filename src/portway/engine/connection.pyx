@@ -323,6 +323,10 @@ cdef class Connection(Watched):
             spool.close()
         return 0
 
+    cdef object who(self):
+        """(host, port) of this request's client for the log, as far as anybody knows it."""
+        return self.claimed if self.claimed is not None else self.peer()
+
     cdef object peer(self):
         """(host, port) of the client, None for a unix socket."""
         cdef char text[64]

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t
 from portway.engine.accept cimport Acceptor
 from portway.engine.base cimport INPUT_SIZE, Handover, Listener, Memo, SMALL, Strand
 from portway.engine.connection cimport Connection
+from portway.engine.forwarded cimport Claim
 from portway.engine.head cimport HeadParser
 from portway.engine.reply cimport Buffer, Reply
 
@@ -29,4 +30,6 @@ cdef class Engine(Acceptor):
     cdef int between(self, Connection c) except -1
     cdef int known_block(self, Connection c, HeadParser parser, const char* data, size_t size) except -2
     cdef Memo recall(self, Connection c, HeadParser parser, const char* data)
-    cdef int remember(self, Connection c, HeadParser parser, const char* data, object template) except -1
+    cdef int remember(self, Connection c, HeadParser parser, const char* data, object template, Claim claim) except -1
+    cdef bint heeds(self, Connection c, int kind, bytes name) except -1
+    cdef Claim believe(self, list fields, bytes host, str scheme)

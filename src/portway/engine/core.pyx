@@ -12,10 +12,11 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memset
 
 from portway.engine.body cimport BODY_BROKEN, BODY_DONE, BODY_LENGTH, body_chunked, body_feed, body_length
-from portway.engine.connection cimport APPLICATION, BODY, CLOSED, DEAD, DISCARD, FLUSH, HEAD, LINGER, SENT
+from portway.engine.connection cimport APPLICATION, BODY, CLOSED, DEAD, DISCARD, FLUSH, GREETING, HEAD, LINGER, SENT
 from portway.engine.cposix cimport SHUT_WR, pw_coarse_ms, pw_hung_up, pw_now_ns, pw_reset_on_close, read, shutdown
 from portway.engine.base cimport MEMOS, least
 from portway.engine.deadlines cimport link_move
+from portway.engine.forwarded cimport Claim
 from portway.engine.head cimport FORM_ORIGIN, Framing, Head, HeadParser
 from portway.engine.poller cimport (
     CLOSING, KIND_CONNECTION, KIND_HANDOVER, KIND_LISTENER, READABLE, WRITABLE, Watched,
@@ -31,6 +32,7 @@ cdef enum:
     REQUESTS_AT_ONCE = 16       # pipelined on one connection before the others have their turn
     TURNS_AT_ONCE = 48          # reads, of a body for example
     MEMO_MOST = 2048            # bytes of a header block worth remembering
+    NO_SENSE = 1 << 16          # a bit of `distrusted`
 
 
 cdef class Engine(Acceptor):
@@ -121,6 +123,8 @@ cdef class Engine(Acceptor):
                     went = self.discard(c, strand)
                 elif c.state == LINGER:
                     went = self.linger(c, strand)
+                elif c.state == GREETING:
+                    went = self.greet(c)
                 else:
                     went = 0
                 if not went and not self.noted(c):
@@ -144,7 +148,9 @@ cdef class Engine(Acceptor):
         """Whether another thread has noted an event on this connection since its owner last looked."""
         if c.parked is not None:
             return c.writable
-        return c.readable and (c.state == HEAD or c.state == BODY or c.state == DISCARD or c.state == LINGER)
+        return c.readable and (
+            c.state == HEAD or c.state == BODY or c.state == DISCARD or c.state == LINGER or c.state == GREETING
+        )
 
     cdef int read_head(self, Connection c, Strand strand) except -1:
         """Read one head and begin its request; 0 when more bytes are needed, 1 to go on."""
@@ -231,13 +237,13 @@ cdef class Engine(Acceptor):
         cdef Memo memo = self.memos[size % MEMOS]
         if (
             memo is None or memo.size != size or head.form != FORM_ORIGIN or memo.minor != head.minor
-            or memo.listener is not c.listener or memcmp(data + head.block_at, memo.data, size) != 0
+            or memo.listener is not c.listener or memo.trusted != c.trusted or memcmp(data + head.block_at, memo.data, size) != 0
         ):
             return None
         c.memo = memo
         return memo
 
-    cdef int remember(self, Connection c, HeadParser parser, const char* data, object template) except -1:
+    cdef int remember(self, Connection c, HeadParser parser, const char* data, object template, Claim claim) except -1:
         """Keep a block and what the driver made of it, from the second request of a connection on."""
         cdef Head* head = &parser.head
         cdef size_t size = head.size - head.block_at
@@ -253,6 +259,8 @@ cdef class Engine(Acceptor):
         memo.framing = head.framing
         memo.template = template
         memo.listener = c.listener
+        memo.trusted = c.trusted
+        memo.claim = claim
         c.memo = self.memos[size % MEMOS] = memo
         return 0
 
@@ -457,6 +465,8 @@ cdef class Engine(Acceptor):
         cdef bint under_way = c.state == BODY or c.state == APPLICATION
         if c.state == CLOSED or c.state == LINGER or c.state == FLUSH:
             return 0                        # answered already
+        if c.state == GREETING:
+            return self.dismiss(c, b"no PROXY header within header-timeout")
         memset(&out, 0, sizeof(out))
         self.tell(status, why, c)
         c.keep = 0
@@ -523,6 +533,36 @@ cdef class Engine(Acceptor):
             return self.close_connection(c)
         link_move(&c.link, &self.fresh, self.now_ms)
         return 0
+
+    cdef bint heeds(self, Connection c, int kind, bytes name) except -1:
+        """Whether a field of the families that proxies set is taken from this peer."""
+        cdef int said = kind << 8 if c.trusted else kind
+        if c.trusted and self.trust.lets_through(kind):
+            return True
+        if not self.distrusted & said:
+            self.distrusted |= said
+            text = name[:64].decode("latin-1")
+            if c.trusted:
+                self.notice(
+                    f"unheeded {text}",
+                    f"dropped request field {text!r}: option forwarded-headers does not name it",
+                )
+            else:
+                peer = c.peer()
+                self.notice(
+                    f"untrusted {text}",
+                    f"dropped request field {text!r} of {peer[0] if peer else 'a unix socket'}, which is not trusted"
+                    " (option forwarded-allow-ips names those who are)",
+                )
+        return False
+
+    cdef Claim believe(self, list fields, bytes host, str scheme):
+        """What the fields of a trusted peer say of a request; see `Trust.read`."""
+        cdef Claim claim = self.trust.read(fields, host, scheme)
+        if claim is not None and claim.trouble is not None and not self.distrusted & NO_SENSE:
+            self.distrusted |= NO_SENSE
+            self.notice("forwarded", f"a trusted proxy sends what cannot be used: {claim.trouble}")
+        return claim
 
     cdef int on_broken(self, Connection c, Strand strand, int status, const char* why) except -1:
         return self.refuse(c, strand, status, why)

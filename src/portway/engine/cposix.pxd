@@ -58,16 +58,20 @@ cdef extern from "<netinet/in.h>" nogil:
     struct in6_addr:
         pass
     struct sockaddr_in:
+        sa_family_t sin_family
         uint16_t sin_port
         in_addr sin_addr
     struct sockaddr_in6:
+        sa_family_t sin6_family
         uint16_t sin6_port
         in6_addr sin6_addr
     uint16_t ntohs(uint16_t value)
+    uint16_t htons(uint16_t value)
 
 
 cdef extern from "<arpa/inet.h>" nogil:
     const char* inet_ntop(int family, const void* source, char* target, socklen_t size)
+    int inet_pton(int family, const char* source, void* target)
 
 
 cdef extern from "<poll.h>" nogil:

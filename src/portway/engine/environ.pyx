@@ -3,7 +3,8 @@
 
 Strings are latin-1 decodings of the bytes on the wire. What a listener decides is copied from a template, what the
 header block decides from the connection's memo when the block is the same as last time; the request line is never
-remembered. Dropped: names with an underscore (X_Real_IP would otherwise pass for X-Real-IP, CVE-2015-0219), Proxy
+remembered. What proxies say (forwarded.pyx) is heeded from trusted peers and dropped from all others; a memo is used
+for peers of one kind only. Dropped as well: names with an underscore (X_Real_IP would otherwise pass for X-Real-IP, CVE-2015-0219), Proxy
 (it would become HTTP_PROXY, which libraries obey), Transfer-Encoding (the body arrives decoded, with its length).
 """
 
@@ -15,6 +16,7 @@ from libc.stdint cimport uint32_t
 from libc.string cimport memchr, memcmp
 
 from portway.engine.base cimport Memo
+from portway.engine.forwarded cimport Claim, claim_key, claim_kind
 from portway.engine.head cimport FORM_ABSOLUTE, Field, Head, HeadParser, char_classes
 
 import socket
@@ -37,6 +39,8 @@ cdef str K_PORT = sys.intern("REMOTE_PORT"), K_SCRIPT = sys.intern("SCRIPT_NAME"
 cdef str K_NAME = sys.intern("SERVER_NAME"), K_SERVER_PORT = sys.intern("SERVER_PORT")
 cdef str K_COOKIE = sys.intern("HTTP_COOKIE"), K_HOST = sys.intern("HTTP_HOST")
 cdef str K_TYPE = sys.intern("CONTENT_TYPE"), K_LENGTH = sys.intern("CONTENT_LENGTH")
+cdef str K_SCHEME = sys.intern("wsgi.url_scheme")
+cdef tuple UNKNOWN = ("unknown", 0)
 cdef str HTTP_11 = "HTTP/1.1", HTTP_10 = "HTTP/1.0", EMPTY = "", SLASH = "/"
 
 
@@ -100,7 +104,7 @@ cdef object base_environ(Engine engine, Listener listener, bint multithread, bin
         K_SERVER_PORT: str(port) if port is not None else "80",
         "SERVER_SOFTWARE": "portway",
         "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
+        K_SCHEME: "http",
         "wsgi.input": None,
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": multithread,
@@ -120,7 +124,9 @@ cdef object environ_key(Engine engine, bytes name):
         key = K_LENGTH
     elif lower == b"proxy" or lower == b"transfer-encoding":
         key = None
-    elif b"_" in name and lower not in engine.underscores:
+    elif claim_kind(name):
+        key = None                          # what becomes of it depends on the peer
+    elif b"_" in name and (lower not in engine.underscores or claim_kind(lower.replace(b"_", b"-"))):
         key = None
         text = name.decode("latin-1")
         engine.notice(
@@ -135,12 +141,13 @@ cdef object environ_key(Engine engine, bytes name):
     return key
 
 
-cdef dict with_fields(Engine engine, HeadParser parser, const char* data, dict template):
-    """A copy of the template with the header block's fields."""
-    cdef dict environ = PyDict_Copy(template)
+cdef Claim add_fields(Engine engine, Connection c, HeadParser parser, const char* data, dict environ):
+    """Add the header block's fields; return what a trusted peer says in them."""
     cdef Field* field
     cdef uint32_t i
+    cdef int kind
     cdef bytes name
+    cdef list claims = None
     for i in range(parser.head.count):
         field = &parser.fields[i]
         name = data[field.name_at : field.name_at + field.name_size]
@@ -148,12 +155,45 @@ cdef dict with_fields(Engine engine, HeadParser parser, const char* data, dict t
         if key is NAMES:
             key = environ_key(engine, name)
         if key is None:
-            continue
+            kind = claim_kind(name)
+            if not kind or not engine.heeds(c, kind, name):
+                continue
+            if claims is None:
+                claims = []
+            claims.append((kind, data[field.value_at : field.value_at + field.value_size]))
+            key = claim_key(name, kind)
         value = latin1(data + field.value_at, field.value_size)
         if key in environ:
             value = environ[key] + ("; " if key is K_COOKIE else ",") + value
         environ[key] = value
-    return environ
+    if claims is None:
+        return None
+    if parser.head.form == FORM_ABSOLUTE:
+        host = data[parser.head.authority_at : parser.head.authority_at + parser.head.authority_size]
+    else:
+        host = environ.get(K_HOST, EMPTY).encode("latin-1")
+    return engine.believe(claims, host, environ[K_SCHEME])
+
+
+cdef int apply_claim(Claim claim, dict environ, Connection c, Listener listener) except -1:
+    """Put what a trusted peer says in the place of what the connection says."""
+    if claim.client is not None:
+        environ[K_ADDR] = claim.client[0]
+        environ[K_PORT] = str(claim.client[1])
+        c.claimed = claim.client
+    elif claim.hidden:
+        environ[K_ADDR] = environ[K_PORT] = EMPTY
+        c.claimed = UNKNOWN
+    if claim.scheme is not None:
+        environ[K_SCHEME] = claim.scheme
+        if listener.server[1] is None and claim.scheme == "https":
+            environ[K_SERVER_PORT] = "443"
+    if claim.host is not None:
+        environ[K_HOST] = claim.host.decode("latin-1")
+    if claim.name is not None:
+        environ[K_NAME] = claim.name
+        environ[K_SERVER_PORT] = str(claim.port)
+    return 0
 
 
 cdef object local_address(Connection c, Listener listener):
@@ -177,17 +217,21 @@ cdef dict make_environ(Engine engine, Connection c, Strand strand, const char* d
     cdef dict environ
     cdef str path, root = engine.root_path
     cdef tuple peer
+    cdef Claim claim = None
     if parser.matched:
         memo = <Memo>c.memo
+        claim = memo.claim
         environ = PyDict_Copy(<dict>memo.template)
     else:
         memo = engine.recall(c, parser, data)
         if memo is not None:
+            claim = memo.claim
             environ = PyDict_Copy(<dict>memo.template)
         else:
-            environ = with_fields(engine, parser, data, <dict>listener.template)
+            environ = PyDict_Copy(<dict>listener.template)
+            claim = add_fields(engine, c, parser, data, environ)
             if not c.first:
-                engine.remember(c, parser, data, PyDict_Copy(environ))
+                engine.remember(c, parser, data, PyDict_Copy(environ), claim)
     if not (head.method_size == 3 and data[0] == c"G" and data[1] == c"E" and data[2] == c"T"):
         PyDict_SetItem(environ, K_METHOD, method_name(data, head.method_size))
     uri = latin1(data + head.target_at, head.target_size)
@@ -197,6 +241,8 @@ cdef dict make_environ(Engine engine, Connection c, Strand strand, const char* d
         path = uri
     else:
         path = percent_decoded(data + head.path_at, head.path_size) if head.path_size else SLASH
+    if claim is not None and claim.prefix is not None:
+        root = environ[K_SCRIPT] = claim.prefix
     if root:
         root = environ[K_SCRIPT]
         if path == root or path.startswith(root + "/"):
@@ -218,4 +264,8 @@ cdef dict make_environ(Engine engine, Connection c, Strand strand, const char* d
         address = local_address(c, listener)
         PyDict_SetItem(environ, K_NAME, address[0])
         PyDict_SetItem(environ, K_SERVER_PORT, str(address[1]))
+    if c.trusted:
+        c.claimed = None
+        if claim is not None:
+            apply_claim(claim, environ, c, listener)
     return environ

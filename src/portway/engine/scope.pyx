@@ -2,7 +2,8 @@
 """The ASGI `http` scope (ASGI HTTP specification 2.5), from a parsed head.
 
 `path` is decoded once, from UTF-8, and includes `root_path`; `raw_path` is what the client sent, without the query.
-`headers` is a new list for each request, its pairs may be shared with the connection's memo. Names with an
+`headers` is a new list for each request, its pairs may be shared with the connection's memo. What proxies say
+(forwarded.pyx) is heeded from trusted peers and dropped from all others. Names with an
 underscore are dropped, as for WSGI: frameworks that map names to environ keys cannot tell them from a dash.
 """
 
@@ -17,6 +18,7 @@ from libc.string cimport memchr
 
 from portway.engine.base cimport Memo
 from portway.engine.environ cimport local_address, method_name, percent_decoded
+from portway.engine.forwarded cimport Claim, claim_kind
 from portway.engine.head cimport FORM_ABSOLUTE, Field, Head, HeadParser
 
 cdef enum:
@@ -29,7 +31,9 @@ cdef str K_METHOD = sys.intern("method"), K_PATH = sys.intern("path"), K_RAW_PAT
 cdef str K_QUERY = sys.intern("query_string"), K_HEADERS = sys.intern("headers"), K_CLIENT = sys.intern("client")
 cdef str K_VERSION = sys.intern("http_version"), K_STATE = sys.intern("state"), K_SERVER = sys.intern("server")
 cdef str K_ASGI = sys.intern("asgi"), K_EXTENSIONS = sys.intern("extensions")
-cdef bytes ROOT = b"/"
+cdef str K_SCHEME = sys.intern("scheme"), K_ROOT = sys.intern("root_path")
+cdef tuple UNKNOWN = ("unknown", 0)
+cdef bytes ROOT = b"/", K_HOST = b"host"
 
 
 cdef object base_scope(Engine engine, Listener listener):
@@ -40,9 +44,9 @@ cdef object base_scope(Engine engine, Listener listener):
         K_VERSION: "1.1",
         K_SERVER: listener.server,
         K_CLIENT: None,
-        "scheme": "http",
+        K_SCHEME: "http",
         K_METHOD: "GET",
-        "root_path": engine.root_path,
+        K_ROOT: engine.root_path,
         K_PATH: "/",
         K_RAW_PATH: ROOT,
         K_QUERY: b"",
@@ -60,7 +64,9 @@ cdef object scope_name(Engine engine, bytes name):
     cdef object lower = name.lower()
     if lower == b"proxy":
         lower = None                        # an adapter to WSGI would make HTTP_PROXY of it, which libraries obey
-    elif b"_" in name and lower not in engine.underscores:
+    elif claim_kind(name):
+        lower = None                          # what becomes of it depends on the peer
+    elif b"_" in name and (lower not in engine.underscores or claim_kind(lower.replace(b"_", b"-"))):
         text = name.decode("latin-1")[:64]
         engine.notice(
             f"underscore {text}",
@@ -73,20 +79,55 @@ cdef object scope_name(Engine engine, bytes name):
     return lower
 
 
-cdef list header_list(Engine engine, HeadParser parser, const char* data):
-    cdef list headers = []
+cdef Claim add_headers(Engine engine, Connection c, HeadParser parser, const char* data, list headers, str scheme):
+    """Add the header block's fields; return what a trusted peer says in them."""
     cdef Field* field
     cdef uint32_t i
-    cdef bytes name
+    cdef int kind
+    cdef bytes name, host = b""
+    cdef list claims = None
     for i in range(parser.head.count):
         field = &parser.fields[i]
         name = data[field.name_at : field.name_at + field.name_size]
         lower = NAMES.get(name, NAMES)
         if lower is NAMES:
             lower = scope_name(engine, name)
-        if lower is not None:
-            headers.append((lower, PyBytes_FromStringAndSize(data + field.value_at, field.value_size)))
-    return headers
+        if lower is None:
+            kind = claim_kind(name)
+            if not kind or not engine.heeds(c, kind, name):
+                continue
+            if claims is None:
+                claims = []
+            claims.append((kind, data[field.value_at : field.value_at + field.value_size]))
+            lower = name.lower()
+        headers.append((lower, PyBytes_FromStringAndSize(data + field.value_at, field.value_size)))
+    if claims is None:
+        return None
+    if parser.head.form == FORM_ABSOLUTE:
+        host = data[parser.head.authority_at : parser.head.authority_at + parser.head.authority_size]
+    else:
+        for name, value in headers:
+            if name == K_HOST:
+                host = value
+    return engine.believe(claims, host, scheme)
+
+
+cdef int apply_claim(Claim claim, dict scope, Connection c) except -1:
+    """Put what a trusted peer says in the place of what the connection says."""
+    if claim.client is not None:
+        scope[K_CLIENT] = c.claimed = claim.client
+    elif claim.hidden:
+        scope[K_CLIENT] = None
+        c.claimed = UNKNOWN
+    if claim.scheme is not None:
+        scope[K_SCHEME] = claim.scheme
+    if claim.host is not None:
+        headers = [pair for pair in scope[K_HEADERS] if pair[0] != K_HOST]
+        headers.insert(0, (K_HOST, claim.host))
+        scope[K_HEADERS] = headers
+    if claim.name is not None:
+        scope[K_SERVER] = (claim.name, claim.port)
+    return 0
 
 
 cdef object decoded_path(const char* data, size_t size):
@@ -106,17 +147,21 @@ cdef dict make_scope(Engine engine, Connection c, Strand strand, const char* dat
     cdef list headers
     cdef str path, root = engine.root_path
     cdef bytes raw
+    cdef Claim claim = None
     if parser.matched:
+        claim = (<Memo>c.memo).claim
         headers = <list>(<Memo>c.memo).template
         headers = PyList_GetSlice(headers, 0, PyList_GET_SIZE(headers))
     else:
         memo = engine.recall(c, parser, data)
         if memo is not None:
+            claim = memo.claim
             headers = PyList_GetSlice(<list>memo.template, 0, PyList_GET_SIZE(<list>memo.template))
         else:
-            headers = header_list(engine, parser, data)
+            headers = []
+            claim = add_headers(engine, c, parser, data, headers, scope[K_SCHEME])
             if not c.first:
-                engine.remember(c, parser, data, PyList_GetSlice(headers, 0, PyList_GET_SIZE(headers)))
+                engine.remember(c, parser, data, PyList_GetSlice(headers, 0, PyList_GET_SIZE(headers)), claim)
     # an application may write into these; it must not write into the next request's
     PyDict_SetItem(scope, K_ASGI, PyDict_Copy(<dict>scope[K_ASGI]))
     PyDict_SetItem(scope, K_EXTENSIONS, PyDict_Copy(<dict>scope[K_EXTENSIONS]))
@@ -135,6 +180,9 @@ cdef dict make_scope(Engine engine, Connection c, Strand strand, const char* dat
         PyDict_SetItem(scope, K_PATH, path)
     else:
         path = "/"
+    if claim is not None and claim.prefix is not None:
+        root = claim.prefix
+        PyDict_SetItem(scope, K_ROOT, root)
     if root and not (path == root or path.startswith(root + "/")):
         PyDict_SetItem(scope, K_PATH, root + path)
     if head.query_size:
@@ -144,6 +192,10 @@ cdef dict make_scope(Engine engine, Connection c, Strand strand, const char* dat
     PyDict_SetItem(scope, K_CLIENT, c.client if c.client is not None else c.peer())
     if listener.wildcard:
         PyDict_SetItem(scope, K_SERVER, local_address(c, listener))
+    if c.trusted:
+        c.claimed = None
+        if claim is not None:
+            apply_claim(claim, scope, c)
     if state is not None:
         PyDict_SetItem(scope, K_STATE, PyDict_Copy(state))
     return scope

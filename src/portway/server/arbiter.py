@@ -37,6 +37,7 @@ from portway.server.hooks import Worker as HookWorker
 from portway.server.invocation import Invocation
 from portway.server.logs import describe_exception
 from portway.server.messages import Changed, Failed, Preloaded, Ready
+from portway.server.notify import Notifier
 from portway.server.opening import Opened, open_shared
 from portway.server.preloading import become_subreaper, run_preloader
 from portway.server.processors import bounds
@@ -49,6 +50,9 @@ from portway.server.upgrade import inherit, start_again
 from portway.server.watching import run_watcher
 from portway.server.worker import run_worker
 from portway.server.workers import Workers
+
+BEAT_OLD_NS = 10 * 10**9
+"""A worker whose engine has not beaten for this long does not count as sound."""
 
 TICK_S = 5.0
 """How often heartbeats are looked at. A tick costs some microseconds."""
@@ -101,6 +105,7 @@ class Arbiter:
         self._scaling: Scaling | None = None
 
     def __enter__(self) -> Self:
+        self._notifier = Notifier(os.environ, self._pid, self._clock)
         self._opened: Opened = open_shared(self._settings, self._inherited)
         self._signals = SignalPipe()
         self._selector = selectors.DefaultSelector()
@@ -130,10 +135,12 @@ class Arbiter:
         self._signals.close()
         self._selector.close()
         self._opened.close()
+        self._notifier.close()
 
     def _close_in_child(self) -> None:
         self._signals.close(in_child=True)
         self._selector.close()
+        self._notifier.close()
         self._opened.forget()
 
     @property
@@ -169,6 +176,7 @@ class Arbiter:
             self._generations.fill_vacancies()
             self._workers.look_after()
             self._look()
+            self._tell_manager()
         self._hooks.call("on_exit", self._server)
         self._conclude()
 
@@ -182,8 +190,36 @@ class Arbiter:
         raise failure
 
     def _patience(self) -> float:
-        deadline = min(self._workers.next_deadline(), self._generations.next_due(), self._next_look)
+        deadline = min(
+            self._workers.next_deadline(),
+            self._generations.next_due(),
+            self._next_look,
+            self._notifier.next_due(),
+        )
         return min(TICK_S, max(0.0, deadline - self._clock()))
+
+    def _tell_manager(self) -> None:
+        """Let systemd know how things are."""
+        serving = self._generations.serving
+        count = sum(worker.ready is not None for worker in self._workers.staying(serving)) if serving else 0
+        workers = f"{count} {'worker' if count == 1 else 'workers'} ready"
+        if self._stopping:
+            self._notifier.tell("stopping", f"stopping {_HOW[self._stopping]}")
+        elif not self._announced or serving is None:
+            self._notifier.tell("starting", "starting the first workers")
+        elif self._generations.reloading:
+            self._notifier.tell("reloading", f"reloading, {workers}")
+        else:
+            self._notifier.tell("ready", f"{workers}, generation {serving.number}")
+        self._notifier.beat(serving is None or self._sound(serving))
+
+    def _sound(self, serving: Generation) -> bool:
+        """Whether a worker answers requests, one that is ready and whose engine runs; or none is wanted."""
+        now, slots = time.monotonic_ns(), self._shared.slots
+        workers = self._workers.staying(serving)
+        return not serving.target or any(
+            worker.ready and now - slots[worker.slot].beat_ns < BEAT_OLD_NS for worker in workers
+        )
 
     def _look_closer(self) -> None:
         """Look often only when there is something to look at."""
@@ -311,6 +347,8 @@ class Arbiter:
     def _change(self, number: int) -> None:
         match number:
             case signal.SIGHUP:
+                # Whatever becomes of it: systemd waits until it hears that a reload began and ended.
+                self._notifier.tell("reloading", "reloading")
                 self._generations.reload()
             case signal.SIGTTIN:
                 self._generations.resize(+1)

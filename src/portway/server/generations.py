@@ -112,6 +112,11 @@ class Generations:
             self.shared.log.entry("info", "reload: waiting for old workers to drain")
         self._begin_if_wanted()
 
+    @property
+    def reloading(self) -> bool:
+        """Whether a generation is coming up beside the one that serves, or waits to."""
+        return bool(self.serving and (self.coming or self._reload_wanted))
+
     def _begin_if_wanted(self) -> None:
         if not self._reload_wanted or self.coming or self._slots.free() < self._target:
             return

@@ -4,6 +4,9 @@ TCP sockets get SO_REUSEADDR, so that a restart does not wait for old connection
 SO_REUSEPORT, which spreads connections by a hash and resets those queued at a worker that ends. An
 IPv6 socket takes IPv6 only: `[::]:80` and `0.0.0.0:80` can then stand side by side, and an IPv4
 client never appears as a mapped address that an address check overlooks.
+
+The file of a Unix socket has its owner and its permissions before anybody can connect: it is made under a
+umask, and nobody listens on it until it has been given away.
 """
 
 from __future__ import annotations
@@ -13,11 +16,28 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from portway.config.address import Address, InheritedSocket, TCPAddress, UnixAddress, parse_address
 from portway.errors import BindError
-from portway.server.privileges import Identity
+from portway.server.activation import Passed
+from portway.server.privileges import KEEP, user_name
+
+
+@dataclass(frozen=True, slots=True)
+class SocketFiles:
+    """How the files of Unix sockets are made.
+
+    Attributes:
+        mode: Permission bits, or None to leave them to the umask.
+        uid: The owner, or KEEP.
+        gid: The group, or KEEP.
+    """
+
+    mode: int | None = None
+    uid: int = KEEP
+    gid: int = KEEP
 
 
 class Listener:
@@ -32,7 +52,9 @@ class Listener:
         self.sock = sock
         self.address = address
         self._owner = os.getpid()
-        self._file = _inode(address.path) if isinstance(address, UnixAddress) else None
+        self._file = (
+            _inode(address.path) if isinstance(address, UnixAddress) and not address.abstract else None
+        )
         sock.setblocking(False)
 
     def __str__(self) -> str:
@@ -41,7 +63,7 @@ class Listener:
         if isinstance(self.address, UnixAddress):
             return str(self.address)
         if self.sock.family == socket.AF_UNIX:
-            shown = f"unix:{os.fsdecode(where)}"
+            shown = f"unix:{os.fsdecode(where).replace(chr(0), '@')}"
         else:
             shown = f"http://{TCPAddress(where[0], where[1])}"
         return f"{self.address} ({shown})" if isinstance(self.address, InheritedSocket) else shown
@@ -55,7 +77,7 @@ class Listener:
         self.sock.close()
         if keep_file:
             self._file = None
-        if isinstance(self.address, UnixAddress) and os.getpid() == self._owner and self._file is not None:
+        if isinstance(self.address, UnixAddress) and self._file is not None and os.getpid() == self._owner:
             with contextlib.suppress(OSError):
                 # Another server may have put its own socket there meanwhile.
                 if _inode(self.address.path) == self._file:
@@ -64,18 +86,21 @@ class Listener:
 
 
 def open_listeners(
-    addresses: tuple[str, ...],
+    addresses: Sequence[str],
     backlog: int,
-    owner: Identity | None,
+    files: SocketFiles = SocketFiles(),
     inherited: Mapping[str, list[int]] | None = None,
+    passed: Sequence[Passed] = (),
 ) -> list[Listener]:
     """Listen on every address, or on none.
 
     Args:
         addresses: Values of the `bind` option.
         backlog: Connections that the kernel keeps waiting.
-        owner: To whom the file of a Unix socket is given.
+        files: How the files of Unix sockets are made.
         inherited: Descriptors of sockets that listen already, by address; those not asked for are closed.
+        passed: Sockets that systemd passed. They take the place of all addresses, unless these name
+            descriptors themselves.
 
     Returns:
         At least one listener per address; a host name that has IPv4 and IPv6 addresses gives several.
@@ -86,12 +111,11 @@ def open_listeners(
     listeners: list[Listener] = []
     given = dict(inherited or {})
     try:
-        for text in addresses:
-            address = parse_address(text)
+        for address in _wanted(addresses, passed, given):
             if descriptors := given.pop(str(address), None):
                 listeners += [Listener(_adopt(descriptor), address) for descriptor in descriptors]
             else:
-                listeners += _open(address, backlog, owner)
+                listeners += _open(address, backlog, files, passed)
     except BaseException:
         for listener in listeners:
             listener.close()
@@ -101,21 +125,32 @@ def open_listeners(
     return listeners
 
 
+def _wanted(
+    addresses: Sequence[str], passed: Sequence[Passed], given: Mapping[str, list[int]]
+) -> list[Address]:
+    wanted = [parse_address(text) for text in addresses]
+    if any(isinstance(address, InheritedSocket) for address in wanted):
+        return wanted
+    # An older arbiter passes on what systemd gave to it.
+    again = [address for address in map(parse_address, given) if isinstance(address, InheritedSocket)]
+    return [*again, *(InheritedSocket(one.fd) for one in passed)] or wanted
+
+
 def _adopt(descriptor: int) -> socket.socket:
     sock = socket.socket(fileno=descriptor)
     sock.set_inheritable(False)
     return sock
 
 
-def _open(address: Address, backlog: int, owner: Identity | None) -> list[Listener]:
+def _open(address: Address, backlog: int, files: SocketFiles, passed: Sequence[Passed]) -> list[Listener]:
     try:
         match address:
             case TCPAddress():
                 return [Listener(sock, address) for sock in _open_tcp(address, backlog)]
             case UnixAddress():
-                return [Listener(_open_unix(address, backlog, owner), address)]
+                return [Listener(_open_unix(address, backlog, files), address)]
             case InheritedSocket():
-                return [Listener(_take_over(address), address)]
+                return [Listener(_take_over(fd), address) for fd in _descriptors(address, passed)]
     except OSError as error:
         raise BindError(str(address), _reason(error), _hint(error, address)) from error
 
@@ -162,39 +197,99 @@ def _listen_tcp(family: int, where: tuple[object, ...], backlog: int) -> socket.
     return sock
 
 
-def _open_unix(address: UnixAddress, backlog: int, owner: Identity | None) -> socket.socket:
-    remove_stale(address.path)
+def _open_unix(address: UnixAddress, backlog: int, files: SocketFiles) -> socket.socket:
+    if not address.abstract:
+        remove_stale(address.path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    made = None
     try:
-        sock.bind(address.path)
-        if owner is not None:
-            owner.own(address.path)
+        if address.abstract:
+            sock.bind("\0" + address.path[1:])
+        else:
+            with _mode_of_new_files(files.mode):
+                sock.bind(address.path)
+            made = address.path
+            if (files.uid, files.gid) != (KEEP, KEEP):
+                _give(address.path, files)
         sock.listen(backlog)
     except OSError:
         sock.close()
+        if made is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(made)
         raise
     return sock
+
+
+def _give(path: str, files: SocketFiles) -> None:
+    try:
+        os.chown(path, files.uid, files.gid, follow_symlinks=False)
+    except PermissionError as error:
+        raise NotGiven(error.errno, "this process may not give its socket away") from error
+
+
+class NotGiven(PermissionError):
+    """A Unix socket could be made, and not given to the owner that was asked for."""
+
+
+@contextlib.contextmanager
+def _mode_of_new_files(mode: int | None) -> Iterator[None]:
+    """Let new files have exactly these bits. For the arbiter, which has one thread."""
+    if mode is None:
+        yield
+        return
+    before = os.umask(0o777 & ~mode)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def remove_stale(path: str) -> None:
     """Remove a socket that nobody answers on; anything else stays and makes the bind fail."""
     try:
-        if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise FileExistsError(errno.EEXIST, "a file that is not a socket stands there")
+        there = os.lstat(path)
     except FileNotFoundError:
         return
+    if not stat.S_ISSOCK(there.st_mode):
+        raise FileExistsError(errno.EEXIST, "a file that is not a socket stands there")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)  # a full backlog answers EAGAIN, and is no stale socket
         try:
             probe.connect(path)
         except ConnectionRefusedError:
-            os.unlink(path)
+            try:
+                os.unlink(path)
+            except PermissionError as error:
+                raise ForeignSocket(
+                    errno.EPERM, f"an old socket of {user_name(there.st_uid)} stands there"
+                ) from error
+        except PermissionError as error:
+            raise ForeignSocket(errno.EPERM, f"a socket of {user_name(there.st_uid)} stands there") from error
         except OSError as error:
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE)) from error
 
 
-def _take_over(address: InheritedSocket) -> socket.socket:
-    sock = socket.socket(fileno=address.fd)
+class ForeignSocket(PermissionError):
+    """A socket stands there that belongs to somebody else."""
+
+
+def _descriptors(address: InheritedSocket, passed: Sequence[Passed]) -> list[int]:
+    if isinstance(address.fd, int):
+        return [address.fd]
+    named = [one.fd for one in passed if one.name == address.fd]
+    if not named:
+        known = ", ".join(sorted({one.name for one in passed if one.name})) or "none"
+        raise BindError(
+            str(address),
+            "systemd passed no socket of that name",
+            f"FileDescriptorName= in the socket unit names it; passed were: {known}.",
+        )
+    return named
+
+
+def _take_over(fd: int) -> socket.socket:
+    sock = socket.socket(fileno=fd)
     try:
         if sock.type != socket.SOCK_STREAM or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             raise OSError(errno.EINVAL, "the descriptor is a socket, but not a listening stream socket")
@@ -218,6 +313,10 @@ def _reason(error: OSError) -> str:
 def _hint(error: OSError, address: Address) -> str | None:
     if isinstance(error, socket.gaierror):
         return "the host name has no address on this machine; 0.0.0.0 or [::] listens on all of them."
+    if isinstance(error, NotGiven):
+        return "--uds-owner and --user need root, or a group that this process is a member of."
+    if isinstance(error, ForeignSocket) and isinstance(address, UnixAddress):
+        return f"remove {address.path} as its owner or as root, or use another --bind."
     match error.errno, address:
         case errno.EADDRINUSE, TCPAddress(port=port):
             return f"somebody listens there; `ss -ltnp 'sport = :{port}'` shows who. Or use another --bind."

@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 
 from portway.config import Settings, UnixAddress, parse_address
+from portway.server.activation import passed_sockets
 from portway.server.assignment import Shared
-from portway.server.listeners import Listener, open_listeners, remove_stale
+from portway.server.listeners import SocketFiles, open_listeners, remove_stale
 from portway.server.logs import AccessLog, ErrorLog
 from portway.server.pidfile import PidFile
-from portway.server.privileges import Identity, identity
+from portway.server.privileges import KEEP, Identity, identity, owner_of
 from portway.server.processors import bounds
 from portway.server.resources import SPARE, occupy_standard_streams, raise_descriptor_limit
 from portway.server.slots import Slots, slots_for
@@ -80,18 +81,26 @@ def open_shared(settings: Settings, inheritance: Inheritance | None = None) -> O
         PortwayError: Something cannot be had; what was opened before it is closed again.
     """
     occupy_standard_streams()
+    passed = passed_sockets(os.environ, os.getpid())
     user = identity(settings.process.user, settings.process.group)
+    files = _socket_files(settings, user)
     if settings.process.umask is not None:
         os.umask(settings.process.umask)
     log = ErrorLog(settings.log.errors, settings.log.level, user)
     access = open_access_log(settings, user)
+    if passed:
+        log.entry("info", f"systemd passed {len(passed)} {'socket' if len(passed) == 1 else 'sockets'}")
     with ExitStack() as undo:
         inherited = inheritance or Inheritance()
         count = slots_for(bounds(settings.process.workers)[1])
         _raise_limit(settings, count, log)
         slots = Slots(count)
         undo.callback(slots.close)
-        listeners = _open_listeners(settings, user, inherited, undo)
+        listeners = open_listeners(
+            settings.listen.bind, settings.listen.backlog, files, inherited.descriptors, passed
+        )
+        for listener in listeners:
+            undo.callback(listener.close)
         pid_file = _open_pid_file(settings.process.pid, inherited)
         undo.pop_all()
     return Opened(Shared(settings, log, access, user, listeners, slots), pid_file)
@@ -110,14 +119,12 @@ def _open_pid_file(name: str, inherited: Inheritance) -> PidFile | None:
     return PidFile(f"{name}.2" if inherited.parent else name)
 
 
-def _open_listeners(
-    settings: Settings, user: Identity | None, inherited: Inheritance, undo: ExitStack
-) -> list[Listener]:
-    listen = settings.listen
-    listeners = open_listeners(listen.bind, listen.backlog, user, inherited.descriptors)
-    for listener in listeners:
-        undo.callback(listener.close)
-    return listeners
+def _socket_files(settings: Settings, user: Identity | None) -> SocketFiles:
+    """Return how the files of Unix sockets are made; what --uds-owner leaves out follows the workers."""
+    uid, gid = owner_of(settings.listen.uds_owner) if settings.listen.uds_owner else (KEEP, KEEP)
+    if user is not None:
+        uid, gid = user.uid if uid == KEEP else uid, user.gid if gid == KEEP else gid
+    return SocketFiles(settings.listen.uds_permissions, uid, gid)
 
 
 def _raise_limit(settings: Settings, slots: int, log: ErrorLog) -> None:

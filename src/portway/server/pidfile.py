@@ -2,6 +2,9 @@
 
 Asking whether the pid inside is alive is not enough: in a container the same small numbers come back
 with every start, and a file left on a volume then names some innocent process.
+
+Scripts send signals to whatever number stands in the file, so nobody else may be able to write it: not
+through a symbolic link, not as the owner of an old file, not in a directory where everybody may replace it.
 """
 
 from __future__ import annotations
@@ -9,8 +12,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 
 from portway.errors import StartupFailed, shown
+from portway.server.privileges import user_name
 
 
 class PidFile:
@@ -22,13 +27,14 @@ class PidFile:
         path: Where it stands. A relative one starts at the current directory, now.
 
     Raises:
-        StartupFailed: Another running arbiter holds it, or it cannot be written.
+        StartupFailed: Another running arbiter holds it, it cannot be written, or others could write it.
     """
 
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
         self._owner = os.getpid()
         try:
+            self._refuse_if_exposed()
             self._refuse_if_held()
             self._fd = self._write()
         except OSError as error:
@@ -36,9 +42,30 @@ class PidFile:
                 f"cannot write the pid file {shown(path)}: {error.strerror}", "--pid names the file."
             ) from error
 
+    def _refuse_if_exposed(self) -> None:
+        """Refuse a place where somebody else decides what is read from the file."""
+        directory = os.path.dirname(self.path)
+        mode = os.stat(directory).st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            self._refuse(
+                f"everybody may replace files in {shown(directory)}",
+                f"chmod o-w {directory}, or use another.",
+            )
+        with contextlib.suppress(FileNotFoundError):
+            there = os.lstat(self.path)
+            if stat.S_ISLNK(there.st_mode):
+                self._refuse("it is a symbolic link", "--pid names the file itself.")
+            if not stat.S_ISREG(there.st_mode):
+                self._refuse("something that is no file stands there", "look at it, and remove it.")
+            if there.st_uid not in (os.geteuid(), 0):
+                self._refuse(f"it belongs to {user_name(there.st_uid)}", "look at it, and remove it.")
+
+    def _refuse(self, why: str, hint: str) -> None:
+        raise StartupFailed(f"the pid file {shown(self.path)} cannot be trusted: {why}", hint)
+
     def _refuse_if_held(self) -> None:
         with contextlib.suppress(FileNotFoundError):
-            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
                 holder = os.read(fd, 32).strip().decode("ascii", "replace")
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from portway.errors import BadValue, StartupFailed, shown
 
+KEEP = -1
+"""A user or group that stays as it is, as chown(2) has it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -64,6 +67,26 @@ def identity(user: str, group: str) -> Identity | None:
     return wanted
 
 
+def owner_of(text: str) -> tuple[int, int]:
+    """Return the user and the group that USER, USER:GROUP or :GROUP names, KEEP for one that is left out.
+
+    Raises:
+        BadValue: No such user or group.
+    """
+    user, _, group = text.partition(":")
+    uid = KEEP
+    if user:
+        entry = _user(user, "--uds-owner")
+        uid = entry.pw_uid if entry else int(user)
+    return uid, _gid(group, "--uds-owner") if group else KEEP
+
+
+def user_name(uid: int) -> str:
+    """Return how to call a user in a message."""
+    entry = _entry(uid)
+    return f"user {entry.pw_name}" if entry else f"user {uid}"
+
+
 def _entry(uid: int) -> pwd.struct_passwd | None:
     try:
         return pwd.getpwuid(uid)
@@ -71,27 +94,31 @@ def _entry(uid: int) -> pwd.struct_passwd | None:
         return None
 
 
-def _user(user: str) -> pwd.struct_passwd | None:
+def _user(user: str, option: str = "--user") -> pwd.struct_passwd | None:
     if user.isdecimal():
         return _entry(int(user))
     try:
         return pwd.getpwnam(user)
     except KeyError:
         raise BadValue(
-            "--user", user, "must be a user of this machine", hint="getent passwd lists them."
+            option, user, "must be a user of this machine", hint="getent passwd lists them."
+        ) from None
+
+
+def _gid(group: str, option: str) -> int:
+    if group.isdecimal():
+        return int(group)
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise BadValue(
+            option, group, "must be a group of this machine", hint="getent group lists them."
         ) from None
 
 
 def _group(group: str, entry: pwd.struct_passwd | None, user: str) -> int:
-    if group.isdecimal():
-        return int(group)
     if group:
-        try:
-            return grp.getgrnam(group).gr_gid
-        except KeyError:
-            raise BadValue(
-                "--group", group, "must be a group of this machine", hint="getent group lists them."
-            ) from None
+        return _gid(group, "--group")
     if entry is None:
         # Keeping the current group here would leave a worker that was meant to be harmless in root's.
         raise BadValue("--user", user, "must have an entry in passwd, or --group beside it")

@@ -33,7 +33,7 @@ def serve_single(app: WSGIApplication, settings: Settings, started: Callable[[It
     Raises:
         BindError: An address cannot be listened on.
     """
-    listeners = open_listeners(settings.listen.bind, settings.listen.backlog, None)
+    listeners = open_listeners(settings.listen.bind, settings.listen.backlog)
     log = ErrorLog(settings.log.errors, settings.log.level)
     off = settings.log.access == "off"
     access = None if off else AccessLog(settings.log.access, settings.log.access_format)
