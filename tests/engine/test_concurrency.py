@@ -8,6 +8,7 @@ import pytest
 
 from tests.engine.conftest import WAYS, serve
 from tests.engine.wire import GET, Wire
+from tests.support.processes import Portway
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -65,3 +66,18 @@ def test_busy_connections_make_newcomers_wait(way: str) -> None:
         assert third.final().status == 200
         assert third.get("/release?first").body == b"released"
         assert first.final().body == b"held"
+
+
+@pytest.mark.parametrize("repetition", range(5))
+def test_a_burst_is_not_kept_from_the_client(server: Portway, repetition: int) -> None:
+    """Pieces may be sent together, but all of them before the application has taken its time (PEP 3333)."""
+    name = b"burst-%d" % repetition
+    with Wire(server.address) as wire, Wire(server.address) as other:
+        wire.send(GET % b"/burst?%s" % name)
+        while b"39" not in wire.received:
+            assert wire.more()
+        assert other.get(f"/release?{name.decode()}").body == b"released"
+        response = wire.final()
+        assert response.body == b"".join(b"%02d" % number for number in range(40)) + b"held" + b"z" * 220_010
+        assert response.chunks == (*[2] * 40, 4, 1, 20_000, 2, 3, 200_000, 4)
+        assert wire.get("/hello").body == b"hello"

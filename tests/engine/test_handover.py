@@ -24,6 +24,14 @@ class Report:
         self.said.append(text)
         self.came.set()
 
+    def application_error(self, error: BaseException, request: str) -> None:
+        """Fail: there is no application here."""
+        raise error
+
+    def refused(self, status: int, why: str, peer: str) -> None:
+        """Fail: there are no requests here."""
+        raise AssertionError(why)
+
 
 def test_a_message_without_a_descriptor() -> None:
     """The system drops the descriptor when the receiver has none left; the sender has counted it already."""

@@ -25,6 +25,8 @@ cdef class Strand:
     cdef char* input
     cdef Buffer out
     cdef HeadParser parser
+    cdef Buffer held            # output of `holding` that has not been sent yet, see wsgi.pyx
+    cdef Connection holding
 
 
 # Nothing in it depends on the request line or the body. Bounded: one per connection, dropped when that idles.

@@ -60,6 +60,7 @@ cdef class Strand:
         died(ALIVE_STRANDS)
         free(self.input)
         PyMem_Free(self.out.data)
+        PyMem_Free(self.held.data)
 
 
 cdef class Memo:

@@ -6,6 +6,7 @@ thread's own and only what is left over is stashed here, output is sent at once 
 parked: in memory up to `spool_after` bytes, then in a temporary file up to `spool_limit`.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from libc.string cimport memcpy, memmove
@@ -45,6 +46,7 @@ cdef object temporary_file(bint buffered):
     return TemporaryFile() if buffered else TemporaryFile(buffering=0)
 
 
+@cython.no_gc                       # no cycles; and its allocation then runs no finalizers
 cdef class Segment:
     def __cinit__(self):
         born(ALIVE_SEGMENTS)

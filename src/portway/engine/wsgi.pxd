@@ -33,10 +33,13 @@ cdef class Exchange:
     cdef int64_t declared       # its Content-Length, -1 without one
     cdef int64_t written
     cdef bint silent            # no body may follow the head
+    cdef uint64_t piece_ns      # when the last piece came
     cdef uint32_t place         # hash of method and path, for the crew
 
     cdef int check_current(self) except -1
     cdef int write_head(self, int64_t length) except -1
+    cdef bint hold(self)
+    cdef int send_held(self) except -1
     cdef int write_piece(self, const char* data, size_t size, object owner) except -1
     cdef int write_whole(self, bytes piece) except -1
     cdef int send_file(self, FileWrapper wrapper) except -1
@@ -56,4 +59,5 @@ cdef class WSGIEngine(Engine):
     cdef int failed(self, Exchange exchange, object exc) except -1
     cdef int take_body(self, Connection c, Strand strand) except -2
     cdef int lead(self, Strand strand) except -1
+    cdef int send_held_by_others(self, Strand strand) except -1
     cdef int wait_writable(self, Connection c) except -1

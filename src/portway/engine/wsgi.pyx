@@ -3,6 +3,10 @@
 
 A slow client holds no thread: the body is gathered before the call, and output that the socket does not take is
 parked in memory, then in a temporary file. Only past `response-spool` does a thread wait for its reader.
+
+Pieces of a body that follow each other at once are held back and sent together, as PEP 3333 allows where another
+thread keeps transmission going: the watcher takes the lead when the call lasts, and the first thing that a new leader
+does is to send what the others hold. A piece that comes alone is sent before the application goes on.
 """
 
 import io
@@ -17,7 +21,7 @@ from libc.string cimport memset
 from portway.engine.body cimport BODY_BROKEN, BODY_DONE, body_feed
 from portway.engine.connection cimport ALIVE_EXCHANGES, APPLICATION, BODY, CLOSED, DEAD, FLUSH, HEAD, PARKED, SENT, born, died, temporary_file
 from portway.engine.base cimport INPUT_SIZE, Listener, SMALL
-from portway.engine.cposix cimport POLLIN, POLLOUT, poll, pollfd, pw_coarse_ms, write
+from portway.engine.cposix cimport POLLIN, POLLOUT, poll, pollfd, pw_coarse_ms, pw_now_ns, write
 from portway.engine.deadlines cimport link_move
 from portway.engine.environ cimport base_environ, make_environ
 from portway.engine.poller cimport READABLE
@@ -31,8 +35,19 @@ cdef str K_INPUT = "wsgi.input", K_LENGTH = "CONTENT_LENGTH"
 cdef tuple PLAIN_FILES = (io.FileIO, io.BufferedReader, io.BufferedRandom)
 cdef enum:
     FAIR_PER_MS = 16            # bytes of a body that a thread waits for
+    BURST_NS = 50000            # pieces that follow each other faster than this are sent together,
+    HELD_MOST = 16384           # this many bytes of them
 
 cdef bytes FAILED = b"Internal Server Error\n"
+
+
+cdef bint reads_plainly(object file):
+    """Whether what reading gives is what the descriptor has."""
+    cdef object kind = type(file)
+    for plain in PLAIN_FILES:
+        if isinstance(file, plain):
+            return kind.read is plain.read and kind.readinto is plain.readinto
+    return False
 
 
 cdef class FileWrapper:
@@ -169,6 +184,9 @@ cdef class Exchange:
             put(&strand.out, data, size)
             if c.chunked:
                 put(&strand.out, b"\r\n", 2)
+        if size <= SMALL and self.hold():
+            return 0
+        self.send_held()
         if strand.out.size:
             c.transmit(
                 self.engine.poller, strand.out.data, strand.out.size,
@@ -187,6 +205,35 @@ cdef class Exchange:
             self.engine.wait_writable(c)
         return 0
 
+    cdef bint hold(self):
+        """Keep what is in the strand's buffer for a moment, if it is one of a burst and somebody watches."""
+        cdef Connection c = self.connection
+        cdef Strand strand = self.strand
+        cdef Crew crew = self.engine.crew
+        cdef uint64_t now = pw_now_ns()
+        cdef bint burst = now - self.piece_ns < BURST_NS
+        cdef size_t size = strand.held.size + strand.out.size
+        self.piece_ns = now
+        if (
+            not burst or crew.leader != strand.index or crew.resting == 0 or c.parked is not None
+            or size > HELD_MOST or (c.spool_after and size > c.spool_after)
+        ):
+            return False
+        put(&strand.held, strand.out.data, strand.out.size)
+        strand.holding = c
+        return True
+
+    cdef int send_held(self) except -1:
+        """Send what is held back of this response."""
+        cdef Strand strand = self.strand
+        cdef size_t size = strand.held.size
+        if strand.holding is None:
+            return 0
+        strand.holding = None               # first: from now on no new leader may touch it
+        strand.held.size = 0
+        self.connection.transmit(self.engine.poller, strand.held.data, size, NULL, 0, None)
+        return 0
+
     cdef int send_file(self, FileWrapper wrapper) except -1:
         """Send a wrapped regular file with sendfile; 0 when it is none and must be iterated."""
         cdef Connection c = self.connection
@@ -195,7 +242,7 @@ cdef class Exchange:
         if type(file).__module__ == "tempfile":
             file = getattr(file, "file", file)
         # others, such as gzip's or a subclass with a read() of its own, are not what their descriptor says
-        if type(file) not in PLAIN_FILES or type(getattr(file, "raw", file)) is not io.FileIO:
+        if not reads_plainly(file) or not reads_plainly(getattr(file, "raw", file)):
             return 0
         try:
             fd = file.fileno()
@@ -221,8 +268,13 @@ cdef class Exchange:
         cdef Connection c = self.connection
         if not c.started:
             self.write_whole(b"")
+        elif c.chunked and self.strand.holding is not None:
+            put(&self.strand.held, b"0\r\n\r\n", 5)
+            self.send_held()
         elif c.chunked:
             c.transmit(self.engine.poller, b"0\r\n\r\n", 5, NULL, 0, None)
+        else:
+            self.send_held()
         if self.declared >= 0 and self.written != self.declared and not self.silent:
             self.engine.notice(
                 f"length {self.environ.get('PATH_INFO')!r:.80}",
@@ -334,6 +386,7 @@ cdef class WSGIEngine(Engine):
         """Serve events for as long as this thread has the lead."""
         cdef Crew crew = self.crew
         cdef int me = strand.index, timeout
+        self.send_held_by_others(strand)
         while crew.leader == me and not self.stopped:
             try:
                 if self.batch_left():
@@ -359,6 +412,17 @@ cdef class WSGIEngine(Engine):
                 self.fault(exc)
         if self.stopped:
             self.close_all()
+        return 0
+
+    cdef int send_held_by_others(self, Strand strand) except -1:
+        """Send what calls that last too long hold back. Nothing in here gives up the GIL."""
+        cdef Strand other
+        cdef size_t size
+        for other in self.strands:
+            if other is not strand and other.holding is not None:
+                size, other.held.size = other.held.size, 0
+                c, other.holding = other.holding, None
+                (<Connection>c).transmit(self.poller, other.held.data, size, NULL, 0, None)
         return 0
 
     def close_all(self):
@@ -530,6 +594,7 @@ cdef class WSGIEngine(Engine):
         cdef Connection c = exchange.connection
         cdef Reply reply
         environ = exchange.environ
+        exchange.send_held()
         if c.exchange is not exchange:
             return 0
         if isinstance(exc, RequestIncomplete):

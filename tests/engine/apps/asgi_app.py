@@ -55,6 +55,8 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
             await stream(send, int(query))
         case ["ticks"]:
             await ticks(send, query)
+        case ["burst"]:
+            await burst(send, query)
         case ["hold"]:
             await answer(send, await hold(query))
         case ["release"]:
@@ -122,6 +124,17 @@ async def ticks(send: Send, path: str) -> None:
 def is_there(path: str) -> bool:
     """Whether the client has made its file."""
     return os.path.exists(path)
+
+
+async def burst(send: Send, name: str) -> None:
+    """Send many small pieces without a pause, wait until released, and go on with all sizes."""
+    await start(send)
+    for number in range(40):
+        await send({"type": "http.response.body", "body": b"%02d" % number, "more_body": True})
+    await send({"type": "http.response.body", "body": await hold(name), "more_body": True})
+    for size in (1, 20_000, 2, 3, 200_000, 4):
+        await send({"type": "http.response.body", "body": b"z" * size, "more_body": True})
+    await send({"type": "http.response.body"})
 
 
 async def hold(name: str) -> bytes:

@@ -54,6 +54,9 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[byt
         case ["ticks"]:
             start_response("200 OK", [])
             return ticks(query)
+        case ["burst"]:
+            start_response("200 OK", [])
+            return burst(query)
         case ["hold"]:
             return answer(start_response, hold(query))
         case ["release"]:
@@ -97,6 +100,15 @@ def ticks(path: str) -> Iterator[bytes]:
         pause.wait(0.02)
         yield b"."
     yield b"seen" if os.path.exists(path) else b"late"
+
+
+def burst(name: str) -> Iterator[bytes]:
+    """Yield many small pieces without a pause, wait until released, and go on with all sizes."""
+    for number in range(40):
+        yield b"%02d" % number
+    yield hold(name)
+    for size in (1, 20_000, 2, 3, 200_000, 4):
+        yield b"z" * size
 
 
 def hold(name: str) -> bytes:
