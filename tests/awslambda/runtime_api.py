@@ -121,7 +121,7 @@ class RuntimeAPIServer(ThreadingHTTPServer):
     Attributes:
         posted: What was posted, in order.
         calls: Every call, "GET invocation/next" for example.
-        faults: Path → what to do instead of answering it, each once: a status, or "reset".
+        faults: Path → what to do instead of answering it, each once: a status, "reset" or "hang".
         chunk_arrived: Set at every chunk of a streamed answer.
     """
 
@@ -197,7 +197,10 @@ class RuntimeAPIServer(ThreadingHTTPServer):
         if not waiting:
             return False
         what = waiting.pop(0)
-        if what == "reset":
+        if what == "hang":
+            self.stopped.wait(WAIT_S)
+            handler.close_connection = True
+        elif what == "reset":
             handler.close_connection = True
             handler.connection.close()
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import threading
@@ -14,6 +15,8 @@ import pytest
 
 from portway.awslambda.emulator.function import Function, command_of, own_options
 from portway.awslambda.emulator.invocation import Answer, BrokenStream, Invocation
+from portway.awslambda.emulator.invocations import PATH as INVOCATIONS
+from portway.awslambda.emulator.invocations import Invocations
 from portway.awslambda.emulator.pool import Pool, Throttled
 from tests.awslambda.front_doors import Wire, function_url
 from tests.awslambda.peers import needs
@@ -271,6 +274,48 @@ def test_a_function_that_cannot_be_initialised(
         assert answer.fatal and answer.error in (kind, "AppFailed")
     (tmp_path / "fn.py").write_text(FN)
     assert body(pool.ask({"n": 1}))["event"] == {"n": 1}
+
+
+def test_an_initialisation_that_takes_too_long(make: Any, tmp_path: Path) -> None:
+    (tmp_path / "fn.py").write_text("import time; time.sleep(60)")
+    pool = make("portway", init_limit_s=0.3)
+    answer = pool.ask({})
+    assert (answer.error, answer.fatal) == ("Sandbox.Timedout", True)
+    assert b"Task timed out after 0.30 seconds" in answer.body
+
+
+def test_a_function_that_goes_on_after_its_answer_is_waited_for_by_emulate(make: Any, tmp_path: Path) -> None:
+    (tmp_path / "later.py").write_text(LATER)
+    pool = make("portway", "portway.awslambda.main", environ=LATER_OPTIONS, limit=1, timeout_s=WAIT_S)
+    emulated = Invocations(pool)
+    for number in range(2):
+        status, found = called(emulated, json.dumps(function_url(Wire(path=f"/{number}"))).encode())
+        assert status == "200 OK" and found.endswith(b"answered")
+    assert (tmp_path / "done").read_text() == "."  # the first one's, before the second was taken
+
+
+LATER_OPTIONS = {"PORTWAY_APP": "later:app", "PORTWAY_RESPONSE_MODE": "stream"}
+LATER = """
+import asyncio, os
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        raise RuntimeError
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": b"answered"})
+    if scope["path"] == "/0":
+        await asyncio.sleep(0.3)
+        with open("done", "a") as file:
+            file.write(".")
+"""
+
+
+def called(app: Invocations, event: bytes) -> tuple[str, bytes]:
+    """Return status and body of one call."""
+    seen: list[str] = []
+    environ = {"PATH_INFO": INVOCATIONS, "REQUEST_METHOD": "POST", "wsgi.input": io.BytesIO(event)}
+    body = b"".join(app(environ, lambda status, fields: seen.append(status)))
+    return seen[0], body
 
 
 def test_snapstart(client: str, make: Any, tmp_path: Path) -> None:

@@ -139,6 +139,15 @@ def test_a_lambda_function_is_told_from_an_application(site: str) -> None:
     assert not is_function(asgi)
 
 
+def test_where_an_application_is_expected_a_function_needs_its_names() -> None:
+    def odd(request: Any, start: Any) -> None: ...
+
+    def function(event: Any, _context: Any) -> None: ...
+
+    assert is_function(odd) and not is_function(odd, surely=True)
+    assert is_function(function, surely=True)
+
+
 def test_every_option_comes_from_the_environment() -> None:
     given = {
         "PORTWAY_APP": "site:app",

@@ -1,4 +1,4 @@
-"""A function's zip on ministack, an emulator of AWS: created, put behind three front doors and asked through them.
+"""A function's zip on ministack, an emulator of AWS: created, and asked through three front doors.
 
 Ministack executes Python functions and custom runtimes without Docker. Its events are not exact (it decodes
 paths, for example), so what is asked here is only what it gets right; the events themselves are checked

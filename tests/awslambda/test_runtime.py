@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from portway.awslambda.errors import RuntimeAPIError
+from portway.awslambda.runtime.api import RuntimeAPI
 from tests.awslambda.front_doors import Wire, answered, function_url, http_api, rest
 from tests.awslambda.functions import FN
 from tests.awslambda.runtime_api import Function, Posted, RuntimeAPIServer
@@ -195,6 +197,34 @@ def test_a_runtime_api_that_refuses(api: RuntimeAPIServer, start: Start) -> None
     number = api.send(http_api(Wire(path="/next")))
     assert number in api.get().path
     assert "the answer was not taken" in function.log()
+
+
+def test_a_runtime_api_that_does_not_answer_in_time(api: RuntimeAPIServer) -> None:
+    api.faults = {"response": ["hang"]}
+    client = RuntimeAPI(api.address, timeout_s=0.1)
+    for number in (api.send({}), api.send({})):
+        given = client.next()
+        assert given.request_id == number
+        if api.faults["response"]:
+            with pytest.raises(RuntimeAPIError, match=r"no answer within 0\.1 seconds"):
+                client.respond(number, b"1")
+        else:
+            client.respond(number, b"2")
+    assert [call for call in api.calls if call.endswith("/response")] == [
+        f"POST invocation/{posted}/response" for posted in dict.fromkeys(api.fetched)
+    ]  # not tried again
+    client.close()
+
+
+def test_a_runtime_api_that_closes_after_each_answer(api: RuntimeAPIServer) -> None:
+    client = RuntimeAPI(api.address)
+    for fault in ("reset", 500):
+        api.faults = {"next": [fault], "response": [fault]}
+        number = api.send({})
+        assert client.next().request_id == number
+        client.respond(number, b"1")
+        assert number in api.get().path
+    client.close()
 
 
 def test_a_runtime_api_that_is_gone(api: RuntimeAPIServer, start: Start) -> None:

@@ -97,5 +97,5 @@ def _main() -> LambdaHandler:
     if not options.app:
         raise BadSetting("PORTWAY_APP", "", "must name the application as module:attr")
     found = load(options.app, options.factory)
-    made = globals()["main"] = found if is_function(found) else handler(found)
+    made = globals()["main"] = found if is_function(found, surely=True) else handler(found)
     return made

@@ -86,12 +86,19 @@ def interface_of(app: Any) -> str:
     )
 
 
-def is_function(found: Any) -> bool:
-    """Tell whether a callable is a Lambda function of its own: two parameters, not those of WSGI."""
+def is_function(found: Any, surely: bool = False) -> bool:
+    """Tell whether a callable is a Lambda function of its own: two parameters, not those of WSGI.
+
+    Args:
+        found: Anything.
+        surely: Whether the names must be those of a Lambda function, because an application is expected.
+    """
     if not callable(found):
         return False
     _, names = _signature(found)
-    return len(names) == 2 and names[0] not in ("environ", "env") and names[1] != "start_response"
+    if len(names) != 2 or names[0] in ("environ", "env") or names[1] == "start_response":
+        return False
+    return not surely or names[0].strip("_") in ("event", "evt") or names[1].strip("_") in ("context", "ctx")
 
 
 def _signature(app: Any) -> tuple[bool, tuple[str, ...]]:

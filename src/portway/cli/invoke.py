@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -83,8 +84,9 @@ def _invoke(**given: Any) -> int:
 
 
 def log_line(line: str) -> None:
-    """Write a line of the function's log."""
-    os.write(2, f"{line}\n".encode())
+    """Write a line of the function's log, or lose it: nobody may be reading any longer."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"{line}\n".encode())
 
 
 def _print(body: bytes) -> None:

@@ -26,7 +26,7 @@ from uuid import uuid4
 
 from ..events.source import BUFFERED_LIMIT
 from . import memory, report
-from .function import INIT_LIMIT_S, Function, variables
+from .function import Function, variables
 from .invocation import Answer, Invocation, Stream, failure
 from .runtime_api import Refused, RuntimeAPIServer
 
@@ -46,20 +46,12 @@ class Environment:
         log: Takes Lambda's own lines of the function's log.
         on_free: Called with this environment whenever it can take an invocation, and once when it is
             over. Called under this environment's lock: it must not call back into it.
-        init_limit_s: Most seconds of the initialisation.
     """
 
-    def __init__(
-        self,
-        function: Function,
-        log: Log,
-        on_free: Callable[[Environment], None],
-        init_limit_s: float = INIT_LIMIT_S,
-    ) -> None:
+    def __init__(self, function: Function, log: Log, on_free: Callable[[Environment], None]) -> None:
         self.function = function
         self._log = log
         self._on_free = on_free
-        self._init_limit_s = init_limit_s
         self._changed = threading.Condition()
         self._given: Invocation | None = None
         self._current: Invocation | None = None
@@ -262,7 +254,7 @@ class Environment:
                 if self._over:
                     return
                 now = time.monotonic()
-                due = self._began + self._init_limit_s if not self._ready else None
+                due = self._began + self.function.init_limit_s if not self._ready else None
                 if self._current is not None:
                     due = self._current.began + self.function.timeout_s
                 if due is not None and now >= due:
@@ -288,7 +280,7 @@ class Environment:
             if self._current is not None:
                 self._settle(self._current, status)
             elif self._killed_for == "init":
-                self._log(report.init_timeout(self._init_limit_s))
+                self._log(report.init_timeout(self.function.init_limit_s))
             self._on_free(self)
             self._changed.notify_all()
         self._server.shutdown()
@@ -297,7 +289,7 @@ class Environment:
     def _settle(self, current: Invocation, status: int) -> None:
         answer = self._reason(current, status)
         if self._killed_for in ("timeout", "init"):
-            seconds = self.function.timeout_s if self._killed_for == "timeout" else self._init_limit_s
+            seconds = self.function.timeout_s if self._killed_for == "timeout" else self.function.init_limit_s
             when = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
             self._log(f"{when} {current.request_id} Task timed out after {seconds:.2f} seconds\n")
         if not current.give(answer) and current.answer is not None and current.answer.stream is not None:
@@ -307,7 +299,7 @@ class Environment:
     def _reason(self, current: Invocation, status: int) -> Answer:
         """Return why there is no answer."""
         if self._killed_for in ("timeout", "init"):
-            seconds = self.function.timeout_s if self._killed_for == "timeout" else self._init_limit_s
+            seconds = self.function.timeout_s if self._killed_for == "timeout" else self.function.init_limit_s
             text = f"RequestId: {current.request_id} Error: Task timed out after {seconds:.2f} seconds"
             return failure("Sandbox.Timedout", text)
         if self._init_failure is not None:

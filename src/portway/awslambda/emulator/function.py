@@ -18,7 +18,7 @@ from ..options import FIELDS
 
 ACCOUNT = "123456789012"
 INIT_LIMIT_S = 10.0
-"""Lambda starts an initialisation that takes longer over again, within the function's own timeout."""
+"""What Lambda gives an initialisation. It starts one that takes longer over again; here the event fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class Function:
         timeout_s: The timeout of one invocation.
         environ: The function's own environment variables.
         snapstart: Whether it is initialised for a snapshot (`AWS_LAMBDA_INITIALIZATION_TYPE`).
+        init_limit_s: How long its initialisation may take.
     """
 
     command: tuple[str, ...]
@@ -46,6 +47,7 @@ class Function:
     timeout_s: float = 3.0
     environ: Mapping[str, str] = field(default_factory=dict)
     snapstart: bool = False
+    init_limit_s: float = INIT_LIMIT_S
 
     @property
     def arn(self) -> str:

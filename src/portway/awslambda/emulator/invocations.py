@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..events.source import BUFFERED_LIMIT
-from .invocation import BrokenStream
+from .invocation import BrokenStream, Invocation
 from .pool import Pool
 
 PATH = "/2015-03-31/functions/function/invocations"
@@ -33,6 +33,7 @@ class Invocations:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._turn = threading.Lock()
+        self._last: Invocation | None = None
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one call."""
@@ -50,7 +51,9 @@ class Invocations:
 
     def _invoked(self, event: bytes, context: str, start_response: Any) -> Iterable[bytes]:
         with self._turn:
-            invocation = self._pool.submit(event, client_context=context)
+            if self._last is not None:
+                self._last.finished.wait()  # what a function does after its answer comes first
+            invocation = self._last = self._pool.submit(event, client_context=context)
             answer = invocation.wait()
             assert answer is not None
             try:

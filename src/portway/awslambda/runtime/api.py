@@ -24,6 +24,7 @@ ERROR_TYPE = "Lambda-Runtime-Function-Error-Type"
 _JSON = "application/json"
 _ATTEMPTS = 6
 _FIRST_PAUSE_S = 0.05
+_TIMEOUT_S = 30.0
 
 
 class Invocation:
@@ -50,15 +51,17 @@ class Invocation:
 class RuntimeAPI:
     """A client of one Runtime API. One thread at a time."""
 
-    def __init__(self, address: str, pause_s: float = _FIRST_PAUSE_S) -> None:
+    def __init__(self, address: str, pause_s: float = _FIRST_PAUSE_S, timeout_s: float = _TIMEOUT_S) -> None:
         """Make a client; nothing is connected yet.
 
         Args:
             address: "host:port", from AWS_LAMBDA_RUNTIME_API.
             pause_s: Pause before the first retry, in seconds; it doubles each time.
+            timeout_s: How long what is posted may take. Waiting for an event has no limit.
         """
         self.address = address
         self._pause = pause_s
+        self._timeout = timeout_s
         self._connection: HTTPConnection | None = None
 
     def next(self) -> Invocation:
@@ -140,6 +143,10 @@ class RuntimeAPI:
                     return response, answer
                 if response.status < 500:
                     raise failure
+            except TimeoutError:
+                # Not again: it may have been taken, and the next event should not wait six times as long.
+                self.close()
+                raise RuntimeAPIError(operation, 0, f"no answer within {self._timeout:g} seconds") from None
             except (OSError, HTTPException) as error:
                 failure = RuntimeAPIError(operation, 0, f"{type(error).__name__}: {error}")
             self.close()
@@ -151,8 +158,11 @@ class RuntimeAPI:
     def _once(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str]
     ) -> tuple[HTTPResponse, bytes]:
-        if self._connection is None:
-            self._connection = HTTPConnection(self.address)
-        self._connection.request(method, f"/{VERSION}/runtime/{path}", body, headers)
-        response = self._connection.getresponse()
+        connection = self._connection
+        if connection is None or connection.sock is None:
+            connection = self._connection = HTTPConnection(self.address)
+            connection.connect()
+        connection.sock.settimeout(self._timeout if method == "POST" else None)
+        connection.request(method, f"/{VERSION}/runtime/{path}", body, headers)
+        response = connection.getresponse()
         return response, response.read()
