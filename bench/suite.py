@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bench import footprint, idle, instructions, neighbours, sid, throughput, workers
+from bench import footprint, idle, instructions, neighbours, preload, sid, throughput, workers
 from bench.catalogue import WORKLOADS
 from bench.markdown import document
 from bench.paths import BENCH, BUILD
@@ -38,6 +38,7 @@ SPECIALS = {
             tuple(dict.fromkeys(name for name, _ in footprint.SERVERS)),
             footprint.measure,
         ),
+        Special(preload.NAME, preload.TITLE, preload.SERVERS, preload.measure),
         Special(
             workers.SPREAD,
             workers.SPREAD_TITLE,
