@@ -10,6 +10,7 @@ import pytest
 
 from portway.server.signals import NOT_FOR_WORKERS
 from tests.support.client import Client, ConnectionLost, get
+from tests.support.load import Load
 from tests.support.processes import Portway, is_alive, wait_for_end
 
 KINDS = ("wsgi.py", "asgi.py")
@@ -29,6 +30,16 @@ def test_term_answers_what_is_in_flight_and_refuses_what_comes_after(kind: str) 
         server.wait_for("info: stopped")
         with pytest.raises(ConnectionRefusedError):
             get(server.address)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stop_under_load_cuts_no_answer(kind: str) -> None:
+    with Portway(kind, "--workers", "2", "--max-age", "1000") as server:
+        server.ready()
+        with Load(server.address, keep_alive=6) as load:
+            load.wait_for(100)
+            assert server.stop() == 0
+        assert {failure.partition(":")[0] for failure in load.failures} <= {"ConnectionRefusedError"}
 
 
 @pytest.mark.parametrize("kind", KINDS)

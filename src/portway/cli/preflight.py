@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 
 from portway.apps import Target, parse_target
 from portway.apps.load import refuse_lambda
@@ -17,7 +18,7 @@ def preflight(loaded: Loaded) -> Target:
         UsageError: No application is named.
         AppNotFound: APP has none of the known forms.
         UnsupportedInterface: `--interface lambda`.
-        BadValue: An event loop that is not installed, or `--reload` without what it needs.
+        BadValue: An event loop that is not installed, or `--reload` or `--max-memory` without what it needs.
     """
     app = loaded.settings.app
     if not app.app:
@@ -34,6 +35,14 @@ def preflight(loaded: Loaded) -> Target:
             "must be an event loop that is installed",
             source=origin.place,
             hint="pip install 'portway[uvloop]', or leave it out.",
+        )
+    if loaded.settings.recycle.memory and sys.platform != "linux":
+        origin = loaded.origins["max-memory"]
+        raise BadValue(
+            origin.name,
+            loaded.settings.recycle.memory,
+            "needs Linux, where the memory of a worker can be measured",
+            source=origin.place,
         )
     if loaded.settings.reload.on_change and importlib.util.find_spec("watchfiles") is None:
         origin = loaded.origins["reload"]

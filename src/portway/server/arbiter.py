@@ -361,6 +361,19 @@ class Arbiter:
 
     # -- commands ----------------------------------------------------------------------------------------
 
+    def reload(self) -> None:
+        """Read the configuration again and start a new generation, as SIGHUP does."""
+        if not self._stopping:
+            self._generations.reload()
+
+    def scale(self, wanted: int) -> bool:
+        """Have so many workers; returns whether that is possible. If not, the log says why."""
+        return not self._stopping and self._generations.scale(wanted)
+
+    def stop(self, quick: bool = False) -> None:
+        """Stop, as SIGTERM does, or as SIGINT does; each further call goes one level further."""
+        self._stop(Stopping.QUICK if quick else Stopping.GRACEFUL)
+
     def upgrade(self) -> None:
         """Start the same command line again, on the same sockets. Both serve until one is told to stop."""
         log = self._shared.log
@@ -432,6 +445,7 @@ class Arbiter:
         """Stop at least this quickly; each further request goes one level further."""
         if not self._stopping:
             self._generations.stop()
+            self._next_look = math.inf
             # Closed so that new clients are refused as soon as workers let go, too. After an upgrade another
             # arbiter is on the same sockets: a file goes with the last one.
             self._opened.close_listeners(bool(self._successor) or self._inherited.parent_lives)

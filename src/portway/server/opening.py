@@ -44,7 +44,7 @@ class Opened:
         """
         for text in set(inherited).difference(self.shared.settings.listen.bind):
             address = parse_address(text)
-            if isinstance(address, UnixAddress):
+            if isinstance(address, UnixAddress) and not address.abstract:
                 with contextlib.suppress(OSError):
                     remove_stale(address.path)
         name = self.shared.settings.process.pid

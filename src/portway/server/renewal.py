@@ -19,7 +19,9 @@ from portway.server.logs import AccessLog, ErrorLog
 from portway.server.opening import open_access_log
 from portway.server.processors import bounds
 
-FIXED = frozenset({"bind", "backlog", "pid", "user", "group", "umask"})
+FIXED = frozenset(
+    {"bind", "backlog", "uds-permissions", "uds-owner", "pid", "user", "group", "umask", "reload"}
+)
 """Options that only an upgrade or a restart changes."""
 
 
