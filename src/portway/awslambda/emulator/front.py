@@ -186,4 +186,8 @@ def _status_and_fields(prelude: dict[str, Any]) -> tuple[int, list[tuple[str, st
     for name, values in (prelude.get("multiValueHeaders") or {}).items():
         fields += [(name, value) for value in values]
     fields += [("Set-Cookie", cookie) for cookie in prelude.get("cookies") or ()]
-    return status, [(name, str(value)) for name, value in fields if field_name(name)]
+    kept = [(name, str(value)) for name, value in fields if field_name(name)]
+    for name, value in kept:
+        if "\r" in value or "\n" in value or "\0" in value:
+            raise BadAnswer(f"the header {name!r} has a line break or NUL in its value")
+    return status, kept
