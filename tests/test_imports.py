@@ -28,6 +28,7 @@ ROOMS = (
     "deploy",
     "network",
     "cost",
+    "moving",
     "cli",
     "__main__",
 )

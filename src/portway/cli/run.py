@@ -58,6 +58,8 @@ def program() -> Commands:
         later={
             "dev": "portway.cli.dev:dev_command",
             "emulate": "portway.cli.emulate:emulate_command",
+            "export": "portway.cli.exporting:export_command",
+            "import": "portway.cli.importing:import_command",
             "invoke": "portway.cli.invoke:invoke_command",
         },
         help=_HELP,

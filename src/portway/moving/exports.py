@@ -1,0 +1,292 @@
+"""Files for what stands around the server: a systemd unit, a Dockerfile, an nginx site. Pure text."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from portway.config import InheritedSocket, Loaded, Settings, TCPAddress, UnixAddress, parse_address
+from portway.config.declared import DECLARED
+from portway.config.kinds import Many, Switch
+from portway.config.show import value_of
+
+ELSEWHERE = frozenset(
+    {"app", "bind", "user", "group", "umask", "pid", "chdir", "uds-permissions", "uds-owner"}
+)
+"""Options that the unit says in systemd's own words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the service will run.
+
+    Attributes:
+        command: The `portway` program, absolute.
+        directory: Where the command line is given, absolute.
+        python: "3.12", for the image.
+    """
+
+    command: str
+    directory: str
+    python: str
+
+
+def systemd(loaded: Loaded, place: Place) -> str:
+    """Return a socket unit and a service unit, one behind the other."""
+    settings = loaded.settings
+    directory = settings.app.chdir or place.directory
+    stop_s = int(settings.timeouts.graceful) + 15
+    process = settings.process
+    user = [f"User={process.user}"] if process.user else ["DynamicUser=yes"]
+    user += [f"Group={process.group}"] if process.group else []
+    user += [f"UMask={process.umask:04o}"] if process.umask is not None else []
+    writable = sorted({os.path.dirname(os.path.join(directory, log)) for log in _log_files(settings)})
+    command = [place.command, "serve", settings.app.app, *_flags(loaded, place)]
+    service = f"""\
+# /etc/systemd/system/portway.service
+# systemctl daemon-reload && systemctl enable --now portway.socket portway.service
+[Unit]
+Description=Portway serving {settings.app.app}
+Requires=portway.socket
+After=network.target portway.socket
+
+[Service]
+# With notify-reload `systemctl reload` returns when the new workers serve. systemd before 253 does not know
+# it, says so and keeps notify; there add ExecReload=/bin/kill -HUP $MAINPID.
+Type=notify
+Type=notify-reload
+NotifyAccess=main
+ExecStart={_exec_line(command)}
+WorkingDirectory={directory}
+{chr(10).join(user)}
+Restart=on-failure
+RestartPreventExitStatus=1 3
+WatchdogSec=30
+# The arbiter stops its workers itself, and has {settings.timeouts.graceful:g} s to do it gracefully.
+KillMode=mixed
+TimeoutStopSec={stop_s}
+LimitNOFILE={max(65536, 2 * settings.limits.connections)}
+{"".join(f"ReadWritePaths={path}{chr(10)}" for path in writable)}\
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectSystem=strict
+ProtectHome=read-only
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+
+[Install]
+WantedBy=multi-user.target
+"""
+    return f"{_socket_unit(settings, directory)}\n{service}"
+
+
+def _socket_unit(settings: Settings, directory: str) -> str:
+    lines = []
+    for text in settings.listen.bind:
+        address = parse_address(text)
+        match address:
+            case TCPAddress():
+                lines.append(f"ListenStream={address}")
+            case UnixAddress() if address.abstract:
+                lines.append(f"ListenStream={address.path}")
+            case UnixAddress():
+                lines.append(f"ListenStream={os.path.join(directory, address.path)}")
+    if any("ListenStream=/" in line for line in lines):
+        mode = settings.listen.uds_permissions
+        lines.append(f"SocketMode={mode if mode is not None else 0o660:04o}")
+        user, _, group = settings.listen.uds_owner.partition(":")
+        if user or settings.process.user:
+            lines.append(f"SocketUser={user or settings.process.user}")
+        if group or settings.process.group:
+            lines.append(f"SocketGroup={group or settings.process.group}")
+    return f"""\
+# /etc/systemd/system/portway.socket
+# systemd listens: no connection is refused while the service restarts.
+[Unit]
+Description=Sockets of Portway
+
+[Socket]
+{chr(10).join(lines)}
+Backlog={settings.listen.backlog}
+BindIPv6Only=ipv6-only
+
+[Install]
+WantedBy=sockets.target
+"""
+
+
+def docker(loaded: Loaded, place: Place) -> str:
+    """Return a Dockerfile."""
+    settings = loaded.settings
+    ports = [
+        address.port
+        for address in map(parse_address, settings.listen.bind)
+        if isinstance(address, TCPAddress)
+    ] or [8000]
+    command = ["portway", "serve", settings.app.app]
+    command += [part for port in ports for part in ("--bind", f"0.0.0.0:{port}")]
+    command += _flags(loaded, Place("portway", place.directory, place.python), relative=True)
+    words = ", ".join(map(json.dumps, command))
+    return f"""\
+# The image that compiles has a compiler; the one that runs has not.
+FROM python:{place.python}-slim AS build
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev
+COPY requirements.txt /tmp/
+RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir -r /tmp/requirements.txt portway
+
+FROM python:{place.python}-slim
+COPY --from=build /venv /venv
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1
+WORKDIR /app
+COPY . /app
+USER 65534:65534
+EXPOSE {" ".join(map(str, ports))}
+# Portway is process 1: it reaps orphans and stops its workers. Give it {settings.timeouts.graceful:g} s
+# and some more (docker stop --time, terminationGracePeriodSeconds).
+STOPSIGNAL SIGTERM
+ENTRYPOINT [{words}]
+"""
+
+
+def nginx(loaded: Loaded, place: Place) -> tuple[str, list[str]]:
+    """Return an nginx site, and what must be changed here for it to work as it stands."""
+    settings = loaded.settings
+    servers, notes = [], []
+    for text in settings.listen.bind:
+        address = parse_address(text)
+        match address:
+            case TCPAddress(host=host, port=port):
+                host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+                servers.append(str(TCPAddress(host, port)))
+            case UnixAddress() if not address.abstract:
+                path = os.path.join(settings.app.chdir or place.directory, address.path)
+                servers.append(f"unix:{path}")
+                trusted = settings.proxies.forwarded_allow_ips
+                if "unix" not in trusted and "*" not in trusted:
+                    notes.append(
+                        f"add unix to forwarded-allow-ips, or nothing nginx says on {address} is believed"
+                    )
+            case UnixAddress() | InheritedSocket():
+                notes.append(f"nginx cannot be told of {address}: write its address into the upstream block")
+    body = settings.limits.request_body
+    upstream = "".join(f"    server {server} fail_timeout=0;\n" for server in servers)
+    return (
+        f"""\
+# /etc/nginx/conf.d/portway.conf: in the http block
+upstream portway {{
+{upstream}    # Connections to Portway stay open, for less long than Portway keeps them (keep-alive).
+    keepalive 32;
+    keepalive_timeout {max(1, int(settings.timeouts.keep_alive * 0.8))}s;
+}}
+{_forwarded_map(settings)}
+server {{
+    listen 80;
+    server_name example.com;
+    client_max_body_size {body};
+
+    location / {{
+        proxy_pass http://portway;
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_set_header Host $http_host;
+{_forwarded_fields(settings)}\
+        # Answers are taken in as fast as Portway gives them. A response of events says
+        # "X-Accel-Buffering: no" itself.
+        proxy_buffering on;
+        proxy_request_buffering on;
+        proxy_redirect off;
+        # Only what cannot have been carried out yet is tried elsewhere.
+        proxy_next_upstream error timeout;
+    }}
+}}
+""",
+        notes,
+    )
+
+
+def _forwarded_map(settings: Settings) -> str:
+    if settings.proxies.forwarded_headers != ("forwarded",):
+        return ""
+    return """
+# RFC 7239: an IPv6 address stands in brackets and quotes.
+map $remote_addr $portway_for {
+    ~^[0-9.]+$        "for=$remote_addr";
+    ~^[0-9A-Fa-f:.]+$ "for=\\"[$remote_addr]\\"";
+    default           "for=unknown";
+}
+"""
+
+
+def _forwarded_fields(settings: Settings) -> str:
+    """Each field is set or removed: what a client sends in one of them must not arrive."""
+    names = settings.proxies.forwarded_headers
+    values = {
+        "x-forwarded-for": ("X-Forwarded-For", "$remote_addr"),
+        "x-forwarded-proto": ("X-Forwarded-Proto", "$scheme"),
+        "x-forwarded-host": ("X-Forwarded-Host", "$http_host"),
+        "x-forwarded-port": ("X-Forwarded-Port", "$server_port"),
+        "x-forwarded-prefix": ("X-Forwarded-Prefix", '""'),
+        "forwarded": ("Forwarded", '"$portway_for;proto=$scheme"'),
+    }
+    return "".join(
+        f"        proxy_set_header {field} {value if name in names else chr(34) * 2};\n"
+        for name, (field, value) in values.items()
+    )
+
+
+def _log_files(settings: Settings) -> Iterable[str]:
+    return (log for log in (settings.log.access, settings.log.errors) if log not in ("-", "off"))
+
+
+def _flags(loaded: Loaded, place: Place, relative: bool = False) -> list[str]:
+    """The command line that gives the same configuration: the file by name, everything else as flags."""
+    words: list[str] = []
+    if loaded.file:
+        path = loaded.file.path
+        words += ["--config", path if relative else os.path.join(place.directory, path)]
+    for declared in DECLARED:
+        option, origin = declared.option, loaded.origins[declared.option.name]
+        if option.name in ELSEWHERE or origin.source not in ("flag", "environment"):
+            continue
+        value = value_of(loaded.settings, declared)
+        if isinstance(option.kind, Switch):
+            words.append(option.flag if value else f"--no-{option.name}")
+        elif isinstance(option.kind, Many):
+            words += [part for item in value for part in (option.flag, str(item))]
+        else:
+            words += [option.flag, _spelled(option.kind.to_toml(value))]
+    return words
+
+
+def _spelled(toml: str) -> str:
+    """Return a TOML value as a flag has it: without quotes."""
+    return re.sub(r'^"(.*)"$', r"\1", toml).replace('\\"', '"').replace("\\\\", "\\")
+
+
+def _exec_line(words: Iterable[str]) -> str:
+    """Quote for systemd (systemd.service(5), "Command lines"): $ and % have a meaning there."""
+    return " ".join(
+        word if re.fullmatch(r"[\w@=:,./+-]+", word, re.ASCII) else '"' + _escaped(word) + '"'
+        for word in words
+    )
+
+
+def _escaped(word: str) -> str:
+    for old, new in (("\\", "\\\\"), ('"', '\\"'), ("$", "$$"), ("%", "%%")):
+        word = word.replace(old, new)
+    return word

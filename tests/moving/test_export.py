@@ -1,0 +1,184 @@
+"""portway export: files that the programs they are for accept, and an nginx that is believed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.client import Client
+from tests.support.processes import COMMAND, DEADLINE_S, Portway
+
+NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+ANALYZE = shutil.which("systemd-analyze")
+APP = """
+import json, os
+def app(environ, start_response):
+    start_response("200 OK", [("X-Process", str(os.getpid()))])
+    body = len(environ["wsgi.input"].read())
+    if environ["PATH_INFO"] == "/big":
+        return [b"x" * 3_000_000]
+    seen = {k: v for k, v in environ.items() if isinstance(v, str)}
+    return [json.dumps({"body": body, "scheme": environ["wsgi.url_scheme"], **seen}).encode()]
+"""
+
+
+def export(cwd: Path, kind: str, *words: str) -> tuple[str, str]:
+    """Return what `portway export` prints on both streams."""
+    command = [*COMMAND, "export", kind, "app:app", *words]
+    outcome = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=DEADLINE_S)
+    assert outcome.returncode == 0, outcome.stderr
+    return outcome.stdout, outcome.stderr
+
+
+@contextlib.contextmanager
+def nginx(directory: Path, site: str) -> Iterator[int]:
+    """Run nginx with a site; give the port that it listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+    site = site.replace("listen 80;", f"listen 127.0.0.1:{port};")
+    paths = "".join(
+        f"    {name}_temp_path {directory}/{name};\n"
+        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    (directory / "nginx.conf").write_text(
+        f"{'user root; ' if os.geteuid() == 0 else ''}daemon off; worker_processes 1;\n"
+        f"pid {directory}/nginx.pid; error_log stderr warn;\n"
+        f"events {{ worker_connections 64; }}\nhttp {{\n    access_log off;\n{paths}{site}}}\n"
+    )
+    assert NGINX
+    process = subprocess.Popen(
+        [NGINX, "-p", str(directory), "-c", str(directory / "nginx.conf"), "-e", "stderr"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        wait_until_it_answers(port, process)
+        yield port
+    finally:
+        process.terminate()
+        _, log = process.communicate(timeout=DEADLINE_S)
+    assert not re.search(r"\[(error|emerg|crit)\]", log), log
+
+
+def wait_until_it_answers(port: int, process: subprocess.Popen[str]) -> None:
+    """Wait until somebody listens."""
+    while process.poll() is None:
+        with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+            return
+    raise AssertionError(process.communicate()[1])
+
+
+@pytest.mark.skipif(NGINX is None, reason="needs nginx")
+@pytest.mark.parametrize("family", ["x-forwarded-for,x-forwarded-proto,x-forwarded-host", "forwarded"])
+def test_nginx_in_front_of_two_backends(tmp_path: Path, family: str) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    path = tmp_path / "portway.sock"
+    trusting = ("--forwarded-allow-ips", "unix,127.0.0.1", "--forwarded-headers", family)
+    with (
+        Portway("app:app", "--bind", f"unix:{path}", *trusting, cwd=tmp_path) as local,
+        Portway("app:app", "--bind", "127.0.0.1:0", *trusting, cwd=tmp_path) as tcp,
+    ):
+        port = tcp.ready().address[1]
+        local.ready()
+        binds = ("--bind", f"unix:{path}", "--bind", f"127.0.0.1:{port}")
+        site, notes = export(tmp_path, "nginx", *binds, *trusting)
+        assert notes == ""
+        with nginx(tmp_path, site) as front:
+            processes = set()
+            forged = {
+                "X-Forwarded-For": "6.6.6.6",
+                "X-Forwarded-Proto": "https",
+                "X-Forwarded-Host": "evil.test",
+                "X-Forwarded-Prefix": "/evil",
+                "Forwarded": "for=6.6.6.6;proto=https",
+            }
+            with Client(("127.0.0.1", front)) as client:
+                for _ in range(8):
+                    answer = client.get("/a?b=c", forged)
+                    processes.add(answer.headers["x-process"])
+                    seen = json.loads(answer.body)
+                    assert (seen["REMOTE_ADDR"], seen["scheme"]) == ("127.0.0.1", "http")
+                    assert (seen["HTTP_HOST"], seen["SCRIPT_NAME"]) == ("portway.test", "")
+                    assert "6.6.6.6" not in answer.body.decode() and "evil" not in answer.body.decode()
+                assert len(client.get("/big").body) == 3_000_000
+                client.request("/", method="POST", body=b"y" * 200_000)
+                assert json.loads(client.answer().body)["body"] == 200_000
+            assert len(processes) == 2
+            # Connections to the backends are kept: two backends, and no more than two connections to each.
+            established = len(Path("/proc/net/tcp").read_text().split(f":{port:04X} 01 ")) - 1
+            assert established <= 2
+
+
+def test_nginx_names_what_is_missing(tmp_path: Path) -> None:
+    _, notes = export(tmp_path, "nginx", "--bind", "unix:p.sock")
+    assert "note: add unix to forwarded-allow-ips" in notes
+    _, notes = export(tmp_path, "nginx", "--bind", "fd://3")
+    assert "nginx cannot be told of fd://3" in notes
+
+
+def test_the_units(tmp_path: Path) -> None:
+    odd = "/srv/100% $HOME"
+    text, _ = export(
+        *(tmp_path, "systemd", "--bind", "unix:/run/p.sock", "--bind", "[::1]:81", "--user", "daemon"),
+        *("--uds-permissions", "0600", "--workers", "2", "--graceful-timeout", "20", "--root-path", "/x"),
+        *("--access-log", f"{odd}/log", "--no-date-header", "--forwarded-allow-ips", "unix,10.0.0.0/8"),
+    )
+    for line in (
+        *("ListenStream=/run/p.sock", "ListenStream=[::1]:81", "SocketMode=0600", "SocketUser=daemon"),
+        *("User=daemon", "Type=notify-reload", "TimeoutStopSec=35", f"WorkingDirectory={tmp_path}"),
+    ):
+        assert line in text.splitlines()
+    (command,) = re.findall(r"^ExecStart=(.*)$", text, re.MULTILINE)
+    for words in ("--workers 2", "--no-date-header", "--root-path /x", "--forwarded-allow-ips unix"):
+        assert words in command
+    assert '"/srv/100%% $$HOME/log"' in command
+    for absent in ("--bind", "--user", "--uds-permissions"):
+        assert absent not in command
+
+
+@pytest.mark.skipif(ANALYZE is None, reason="needs systemd-analyze")
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
+    text, _ = export(tmp_path, "systemd", "--bind", "unix:/run/p.sock", "--bind", "127.0.0.1:8099")
+    socket_unit, _, service = text.partition("# /etc/systemd/system/portway.service\n")
+    program = shutil.which("true")
+    # A service of another name, because systemd knows what an installed one is.
+    service = re.sub(r"^ExecStart=\S+", f"ExecStart={program}", service, flags=re.MULTILINE)
+    (tmp_path / "portway.socket").write_text(socket_unit)
+    (tmp_path / "portway.service").write_text(service)
+    assert ANALYZE
+    outcome = subprocess.run(
+        [ANALYZE, "verify", "--man=no", "./portway.service", "./portway.socket"],
+        cwd=tmp_path,
+        env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+    )
+    complaints = [line for line in outcome.stderr.splitlines() if "portway" in line]
+    version = subprocess.run(
+        [ANALYZE, "--version"], capture_output=True, text=True, timeout=DEADLINE_S
+    ).stdout
+    if int(re.findall(r"systemd (\d+)", version)[0]) < 253:
+        complaints = [line for line in complaints if "notify-reload" not in line]
+    assert complaints == [], outcome.stderr
+
+
+def test_the_image(tmp_path: Path) -> None:
+    (tmp_path / "portway.toml").write_text("workers = 3\n")
+    text, _ = export(tmp_path, "docker", "--bind", "127.0.0.1:9000", "--log-level", "debug")
+    (entry,) = re.findall(r"^ENTRYPOINT (.*)$", text, re.MULTILINE)
+    assert json.loads(entry) == [
+        *("portway", "serve", "app:app", "--bind", "0.0.0.0:9000"),
+        *("--config", "portway.toml", "--log-level", "debug"),
+    ]
+    assert "EXPOSE 9000" in text.splitlines()
