@@ -10,8 +10,7 @@
     ├── AppError                   the application cannot be served
     │   ├── AppNotFound            no such module, attribute or file
     │   ├── AppImportError         its own code raised while it was imported or made (exit 3)
-    │   ├── NotAnApplication       found, but neither WSGI nor ASGI
-    │   └── UnsupportedInterface   a kind of application that is not served yet
+    │   └── NotAnApplication       found, but neither WSGI nor ASGI nor a Lambda handler
     ├── StartupFailed              the application refused to start (exit 3)
     ├── ShutdownFailed             the application did not shut down in order (exit 2)
     ├── BindError                  an address cannot be listened on (exit 3)
@@ -192,10 +191,6 @@ class AppImportError(AppError):
 
 class NotAnApplication(AppError):
     """The object exists, but takes neither WSGI's nor ASGI's arguments."""
-
-
-class UnsupportedInterface(AppError):
-    """The application is of a kind that this command does not serve yet."""
 
 
 class StartupFailed(PortwayError):

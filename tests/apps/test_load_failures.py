@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from portway.apps import load
-from portway.errors import AppError, AppImportError, AppNotFound, NotAnApplication, UnsupportedInterface
+from portway.errors import AppError, AppImportError, AppNotFound, NotAnApplication
 
 Write = Callable[[str, str], Path]
 
@@ -31,7 +31,7 @@ from os.path import join
 website = lambda environ, start_response: []
 _x = website
 """
-NONE_OF = "has none of app, application, create_app, make_app"
+NONE_OF = "has none of app, application, create_app, make_app, handler, lambda_handler"
 FROM_HERE = "name it from the directory the command runs in, or set --chdir."
 
 
@@ -208,14 +208,6 @@ def test_code_of_the_application_that_raises_later(write: Write, source: str, ta
 def test_attributes_that_cannot_be_listed(write: Write, names: str) -> None:
     write("one.py", f"class A:\n    def __dir__(self): {names}\nx = A()")
     assert str(failure("one:x.y", AppNotFound)) == "'one:x' has no attribute 'y'"
-
-
-def test_lambda_is_not_served_yet(write: Write) -> None:
-    write("one.py", "def handler(event, context): pass")
-    text = "is to be served as a Lambda handler, which is not supported yet"
-    assert str(failure("one:handler", UnsupportedInterface)) == f"'one:handler' {text}"
-    # Nothing is imported when it is asked for by name.
-    assert str(failure("nowhere:app", UnsupportedInterface, interface="lambda")) == f"'nowhere:app' {text}"
 
 
 def test_interrupting_an_import_interrupts(write: Write) -> None:

@@ -51,11 +51,9 @@ def test_a_user_that_does_not_exist(run: Run, tmp_path: Path, flag: str, name: s
 def test_an_event_loop_that_is_not_installed() -> None:
     # None in sys.modules is importlib's own way of saying: not there.
     program = (
-        "import sys; sys.modules['uvloop'] = None\n"
-        "from portway.cli import main; sys.exit(main(sys.argv[1:]))"
+        "import sys; sys.modules['uvloop'] = None\nfrom portway.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", program, "check", "site:app", "--loop", "uvloop"]
     outcome = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert outcome.returncode == 1
     assert outcome.stderr.startswith("error: --loop must be an event loop that is installed, not 'uvloop'")
-

@@ -18,6 +18,7 @@ settings()
 FILES = {
     "site.py": "def app(environ, start_response): return []\n",
     "broken.py": BROKEN,
+    "notes.py": "from chalice import Chalice\napp = Chalice(app_name='notes')\n",
     "wrong.toml": "workers = 'four'\n",
     "unknown.toml": "wrkers = 4\n",
     "syntax.toml": "workers = = 4\n",
@@ -53,7 +54,9 @@ CASES: list[tuple[str, list[str], dict[str, str], int]] = [
     ("no-file", ["serve", "site:app", "-c", "none.toml"], {}, 1),
     ("no-directory", ["serve", "site:app", "--chdir", "none"], {}, 1),
     ("conflict", ["serve", "site:app", "--lifespan", "on"], {"PORTWAY_INTERFACE": "wsgi"}, 1),
-    ("lambda", ["serve", "site:app", "--interface", "lambda"], {}, 1),
+    ("bad-stage", ["serve", "site:app", "--stage", "a/b"], {}, 1),
+    ("bad-media-type", ["serve", "site:app", "--binary-media-types", "*/png"], {}, 1),
+    ("chalice-event", ["check", "notes.py", "--event", "http"], {}, 1),
     ("app-form", ["serve", "site:app[0]"], {}, 1),
     ("app-path", ["serve", "./site:app"], {}, 1),
     ("app-no-module", ["check", "sight_of_test:app"], {}, 1),
@@ -81,7 +84,10 @@ def test_golden_files_all_belong_to_a_test() -> None:
     names = {f"error-{case[0]}" for case in CASES} | {
         "help",
         "help-serve",
-        "help-check", "help-dev", "help-emulate", "help-invoke",
+        "help-check",
+        "help-dev",
+        "help-emulate",
+        "help-invoke",
         "print-config",
         "check",
     }

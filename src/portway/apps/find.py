@@ -14,6 +14,8 @@ from portway.errors import AppNotFound, NotAnApplication, nearest_few, shown
 NAMES = ("app", "application")
 FACTORIES = ("create_app", "make_app")
 """Looked for, in this order, when APP names no attribute."""
+HANDLERS = ("handler", "lambda_handler")
+"""Looked for after those; a WSGI or ASGI function of such a name is not meant."""
 
 
 def find(module: ModuleType, target: Target, factory: bool) -> tuple[Any, str]:
@@ -46,7 +48,11 @@ def _search(module: ModuleType, target: Target, factory: bool) -> tuple[Any, str
         found = _get(module, name, None, target.place, target)
         if callable(found):
             return found, name
-    names = ", ".join((*NAMES, *FACTORIES))
+    for name in HANDLERS:
+        found = _get(module, name, None, target.place, target)
+        if detect(found) == "lambda":
+            return found, name
+    names = ", ".join((*NAMES, *FACTORIES, *HANDLERS))
     raise AppNotFound(target.text, f"{shown(target.place)} has none of {names}", _candidates(module, target))
 
 
@@ -63,7 +69,7 @@ def _is_likely(name: str, value: object, module: ModuleType) -> bool:
         return False
     if inspect.isroutine(value) and getattr(value, "__module__", None) != module.__name__:
         return False
-    return detect(value) in ("wsgi", "asgi", "asgi2")
+    return detect(value) in ("wsgi", "asgi", "asgi2", "lambda")
 
 
 def _walk(module: ModuleType, target: Target) -> Any:

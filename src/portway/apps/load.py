@@ -14,9 +14,10 @@ from portway.apps.find import describe, find
 from portway.apps.importing import import_target
 from portway.apps.target import Target, parse_target
 from portway.config import read_env_file
-from portway.errors import AppNotFound, NotAnApplication, UnsupportedInterface, shown
+from portway.config.settings import Function
+from portway.errors import AppNotFound, NotAnApplication, shown
 
-_LABELS = {"wsgi": "WSGI", "asgi": "ASGI 3", "asgi2": "ASGI 2"}
+_LABELS = {"wsgi": "WSGI", "asgi": "ASGI 3", "asgi2": "ASGI 2", "lambda": "Lambda"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +27,16 @@ class Application:
     Attributes:
         app: The callable that the engine drives: WSGI's, or ASGI 3's single one.
         interface: Which of the two it is.
-        label: What was found, for people: "WSGI", "ASGI 3", "ASGI 2".
+        label: What was found, for people: "WSGI", "ASGI 3", "ASGI 2", "Chalice (REST API)".
         name: Where it was found: "site:app", "site:create_app()".
+        wants_fields: Whether it is to be told the field lines as they were sent (`portway.fields`).
     """
 
     app: Callable[..., Any]
     interface: Literal["wsgi", "asgi"]
     label: str
     name: str
+    wants_fields: bool = False
 
 
 def load(
@@ -43,6 +46,7 @@ def load(
     interface: str = "auto",
     chdir: str = "",
     env_file: str = "",
+    function: Function | None = None,
 ) -> Application:
     """Import an application and tell what it speaks.
 
@@ -52,19 +56,18 @@ def load(
     Args:
         target: APP: module:attr, module:factory() or path/to/file.py[:attr].
         factory: Whether APP is a function to call for the application.
-        interface: "auto", or "wsgi", "asgi", "asgi2" to overrule what is found.
+        interface: "auto", or "wsgi", "asgi", "asgi2", "lambda" to overrule what is found.
         chdir: Directory to change to first; "" stays.
         env_file: Environment file, relative to that directory; "" for none.
+        function: How a Lambda handler is served; None is every default.
 
     Raises:
         AppNotFound: No such directory, module, attribute or file.
         AppImportError: The application's code raised.
-        NotAnApplication: What was found is not WSGI or ASGI, or not clearly one of them.
-        UnsupportedInterface: It is a Lambda handler.
+        NotAnApplication: What was found is not WSGI, ASGI or a Lambda handler, or not clearly one of them.
         ConfigFileError: The environment file cannot be read.
     """
     parsed = parse_target(target)
-    refuse_lambda(target, interface)
     if chdir:
         _change_directory(target, chdir)
     if env_file:
@@ -72,7 +75,7 @@ def load(
             os.environ.setdefault(name, value)
     module = import_target(parsed, Path.cwd())
     found, name = find(module, parsed, factory)
-    return _application(parsed, found, name, interface)
+    return _application(parsed, found, name, interface, function or Function())
 
 
 def _change_directory(target: str, directory: str) -> None:
@@ -83,24 +86,17 @@ def _change_directory(target: str, directory: str) -> None:
         raise AppNotFound(target, text, "--chdir names it.") from None
 
 
-def refuse_lambda(target: str, interface: str) -> None:
-    """Raise UnsupportedInterface for `--interface lambda`; the only place that says so."""
-    if interface == "lambda":
-        raise UnsupportedInterface(
-            target,
-            f"{shown(target)} is to be served as a Lambda handler, which is not supported yet",
-            "serve a WSGI or ASGI application.",
-        )
-
-
-def _application(target: Target, found: Any, name: str, interface: str) -> Application:
+def _application(target: Target, found: Any, name: str, interface: str, function: Function) -> Application:
     kind: str = detect(found) if interface == "auto" else interface
     if not callable(found):
         kind = "none"
-    if kind == "lambda":
-        refuse_lambda(target.text, kind)
     if kind not in _LABELS:
         raise _not_an_application(target, found, name, detect(found))
+    if kind == "lambda":
+        from portway.apps.handlers import as_wsgi  # late: it brings the front doors
+
+        handler, label = as_wsgi(found, target.text, name, function)
+        return Application(handler, "wsgi", label, name, wants_fields=True)
     app = SingleCallable(found) if kind == "asgi2" else found
     return Application(app, "wsgi" if kind == "wsgi" else "asgi", _LABELS[kind], name)
 
@@ -108,8 +104,11 @@ def _application(target: Target, found: Any, name: str, interface: str) -> Appli
 def _not_an_application(target: Target, found: Any, name: str, kind: Detected) -> NotAnApplication:
     if kind == "ambiguous":
         text = f"cannot tell whether {shown(name)} is WSGI or ASGI: its parameters do not say"
-        return NotAnApplication(target.text, text, "say it with --interface wsgi or --interface asgi.")
-    hint = "WSGI takes (environ, start_response), ASGI takes async (scope, receive, send)."
+        return NotAnApplication(target.text, text, "say it with --interface wsgi, asgi or lambda.")
+    hint = (
+        "WSGI takes (environ, start_response), ASGI takes async (scope, receive, send), "
+        "a Lambda handler takes (event, context)."
+    )
     if kind == "factory":
         text = f"{shown(name)} made something that takes no arguments: {describe(found)}"
     else:

@@ -32,7 +32,12 @@ def _check(**_: object) -> int:
     from portway.apps import load  # late: `serve` has no use for it in this process
 
     application = load(
-        app.app, factory=app.factory, interface=app.interface, chdir=app.chdir, env_file=app.env_file
+        app.app,
+        factory=app.factory,
+        interface=app.interface,
+        chdir=app.chdir,
+        env_file=app.env_file,
+        function=loaded.settings.function,
     )
     click.echo("\n".join(f"{name:<14}{value}" for name, value in _facts(loaded, application)))
     return 0

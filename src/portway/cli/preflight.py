@@ -6,7 +6,6 @@ import importlib.util
 import sys
 
 from portway.apps import Target, parse_target
-from portway.apps.load import refuse_lambda
 from portway.config import Loaded
 from portway.errors import BadValue, UsageError
 
@@ -17,7 +16,6 @@ def preflight(loaded: Loaded) -> Target:
     Raises:
         UsageError: No application is named.
         AppNotFound: APP has none of the known forms.
-        UnsupportedInterface: `--interface lambda`.
         BadValue: An event loop that is not installed, or `--reload` or `--max-memory` without what it needs.
     """
     app = loaded.settings.app
@@ -26,7 +24,6 @@ def preflight(loaded: Loaded) -> Target:
             "no application is named", 'portway serve module:attr, or app = "module:attr" in portway.toml.'
         )
     target = parse_target(app.app)
-    refuse_lambda(app.app, app.interface)
     if loaded.settings.process.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
         origin = loaded.origins["loop"]
         raise BadValue(

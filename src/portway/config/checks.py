@@ -10,6 +10,7 @@ from portway.config.kinds import Refused
 
 # RFC 9110 section 5.6.2: what a field name may consist of.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_STAGE = re.compile(r"[0-9A-Za-z_-]{1,128}", re.ASCII)
 
 
 def bind_address(text: str) -> str:
@@ -95,3 +96,20 @@ def not_empty(text: str) -> str:
     if not text:
         raise Refused("must not be empty")
     return text
+
+
+def stage_name(text: str) -> str:
+    """Return the name of an API's stage; `$default` is the stage that is not in the path, as is none."""
+    if text in ("", "$default"):
+        return ""
+    if not _STAGE.fullmatch(text):
+        raise Refused("must be letters, digits, _ and -, 128 at most")
+    return text
+
+
+def media_range(text: str) -> str:
+    """Return a media type, or a range of them, in lower case."""
+    kind, slash, subtype = text.partition("/")
+    if not slash or not _TOKEN.fullmatch(kind) or not _TOKEN.fullmatch(subtype) or (kind == "*" != subtype):
+        raise Refused("must be a media type as image/png, image/* or */*")
+    return text.lower()

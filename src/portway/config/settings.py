@@ -17,11 +17,13 @@ from portway.config.checks import (
     directory,
     forwarded_header,
     header_name,
+    media_range,
     not_empty,
     owner,
     peer,
     ready_path,
     root_path,
+    stage_name,
 )
 from portway.config.hook_table import HookTable
 from portway.config.kinds import Choice, Listed, Many, Switch, Text
@@ -66,7 +68,8 @@ class App(Struct, frozen=True, kw_only=True):
         Option(
             ("--interface",),
             Choice("auto", "wsgi", "asgi", "asgi2", "lambda"),
-            "What the application speaks; auto looks at what it takes. lambda is not served yet.",
+            "What the application speaks; auto looks at what it takes. "
+            "lambda is a handler of AWS Lambda, a Chalice application among them.",
         ),
     ] = "auto"
     factory: Annotated[
@@ -93,6 +96,64 @@ class App(Struct, frozen=True, kw_only=True):
         str,
         _text("--env-file", "FILE", "Read NAME=value lines from this file into the environment."),
     ] = ""
+
+
+class Function(Struct, frozen=True, kw_only=True):
+    """How a Lambda handler is served: what stands before it, as AWS would have it."""
+
+    topic: ClassVar[str] = "Lambda handlers"
+
+    event: Annotated[
+        Literal["auto", "rest", "http", "url", "alb"],
+        Option(
+            ("--event",),
+            Choice("auto", "rest", "http", "url", "alb"),
+            "The front door whose events the handler gets: API Gateway's REST API or HTTP API, "
+            "a Function URL, an Application Load Balancer. auto is rest for Chalice and http for others.",
+        ),
+    ] = "auto"
+    stage: Annotated[
+        str,
+        Option(
+            ("--stage",),
+            Text("NAME", stage_name),
+            "Stage of a REST or HTTP API that stands first in every path: /NAME/…. "
+            "Without it the API is at /.",
+        ),
+    ] = ""
+    timeout: Annotated[
+        float,
+        _seconds(
+            "--function-timeout",
+            "Time a handler may take; then the client is answered 504 and the handler runs on. 0: any.",
+            minimum=0.0,
+        ),
+    ] = 0.0
+    binary_types: Annotated[
+        tuple[str, ...],
+        Option(
+            ("--binary-media-types",),
+            Many(Text("TYPE", media_range)),
+            "Media types that a REST API hands on as base64, image/* and */* among them. "
+            "Without it, all; a Chalice application names its own. Repeatable.",
+        ),
+    ] = ()
+    multi_value: Annotated[
+        bool,
+        Option(
+            ("--multi-value-headers",),
+            Switch(),
+            "The load balancer's target group has multi-value headers.",
+        ),
+    ] = True
+    api_keys: Annotated[
+        tuple[str, ...],
+        Option(
+            ("--api-key",),
+            Many(Text("KEY", not_empty)),
+            "A key for Chalice routes with api_key_required; better given in the environment. Repeatable.",
+        ),
+    ] = ()
 
 
 class Listen(Struct, frozen=True, kw_only=True):
@@ -540,6 +601,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Everything the server can be told. `Settings()` is every default."""
 
     app: App = App()
+    function: Function = Function()
     listen: Listen = Listen()
     proxies: Proxies = Proxies()
     process: Process = Process()

@@ -68,6 +68,7 @@ cdef class Base:
     cdef Wakeup wakeup
     cdef int wake_write
     cdef public object on_wakeup
+    cdef public bint tell_fields    # environs have the field lines as they were sent, for Lambda's events
     cdef list graveyard, again, memos
     cdef Slot slot
     cdef Board board

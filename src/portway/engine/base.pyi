@@ -34,6 +34,9 @@ class Base:
     on_wakeup: Callable[[int], object] | None
     """Called in an engine thread with each byte that is written to `wakeup_fd`, zero excepted."""
 
+    tell_fields: bool
+    """Whether environs have `portway.fields`: the field lines as they were sent, pairs of latin-1 text."""
+
     def __init__(
         self,
         settings: Settings,

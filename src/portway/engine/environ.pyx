@@ -141,6 +141,18 @@ cdef object environ_key(Engine engine, bytes name):
     return key
 
 
+cdef tuple field_lines(HeadParser parser, const char* data):
+    """The field lines as they were sent: pairs of latin-1 text, nothing dropped or joined."""
+    cdef uint32_t i
+    lines = []
+    for i in range(parser.head.count):
+        lines.append((
+            latin1(data + parser.fields[i].name_at, parser.fields[i].name_size),
+            latin1(data + parser.fields[i].value_at, parser.fields[i].value_size),
+        ))
+    return tuple(lines)
+
+
 cdef Claim add_fields(Engine engine, Connection c, HeadParser parser, const char* data, dict environ):
     """Add the header block's fields; return what a trusted peer says in them."""
     cdef Field* field
@@ -148,6 +160,8 @@ cdef Claim add_fields(Engine engine, Connection c, HeadParser parser, const char
     cdef int kind
     cdef bytes name
     cdef list claims = None
+    if engine.tell_fields:
+        environ["portway.fields"] = field_lines(parser, data)
     for i in range(parser.head.count):
         field = &parser.fields[i]
         name = data[field.name_at : field.name_at + field.name_size]

@@ -62,7 +62,12 @@ def load_application(assignment: Assignment) -> Application:
     """Import the application, for good: no garbage collection looks at what is loaded so far again."""
     app = assignment.shared.settings.app
     application = load(
-        app.app, factory=app.factory, interface=app.interface, chdir=app.chdir, env_file=app.env_file
+        app.app,
+        factory=app.factory,
+        interface=app.interface,
+        chdir=app.chdir,
+        env_file=app.env_file,
+        function=assignment.shared.settings.function,
     )
     gc.collect()
     gc.freeze()

@@ -47,6 +47,7 @@ class WSGIWorker:
             access=shared.access,
             multiprocess=shared.settings.process.workers.maximum != 1,
         )
+        self._engine.tell_fields = application.wants_fields
 
     def run(self) -> int:
         """Serve until drained or stopped; return the exit code.

@@ -12,11 +12,12 @@ from .door import Door
 
 Refusal = Literal[
     "no-route", "no-stage", "too-large", "failed", "malformed", "timeout", "busy", "unauthorized", "denied",
-    "authorizer-failed", "no-media-type",
+    "not-allowed", "authorizer-failed", "no-key", "unsigned", "bad-signature",
 ]  # fmt: skip
 """Why a door answers itself: no such resource; not below the stage; a body over the limit; the function
-raised; its answer is not one; it took too long; no room to run it; no or a bad token; the policy says no;
-the authorizer failed; a media type that a method does not take."""
+raised; its answer is not one; it took too long; no room to run it; no or a bad token; the policy denies it;
+the policy does not allow it; the authorizer failed; no API key; not signed where IAM is asked; signed, which
+cannot be verified here."""
 
 Words = tuple[int, str]
 
@@ -34,8 +35,19 @@ _REST: dict[Refusal, tuple[int, str, str]] = {
         '{"Message":"User is not authorized to access this resource with an explicit deny"}',
         "AccessDeniedException",
     ),
+    "not-allowed": (
+        403,
+        '{"Message":"User is not authorized to access this resource"}',
+        "AccessDeniedException",
+    ),
     "authorizer-failed": (500, '{"message":null}', "AuthorizerConfigurationException"),
-    "no-media-type": (415, '{"message":"Unsupported Media Type"}', "BadRequestException"),
+    "no-key": (403, '{"message":"Forbidden"}', "ForbiddenException"),
+    "unsigned": (403, '{"message":"Missing Authentication Token"}', "MissingAuthenticationTokenException"),
+    "bad-signature": (
+        403,
+        '{"message":"The security token included in the request is invalid."}',
+        "UnrecognizedClientException",
+    ),
 }
 _HTTP: dict[Refusal, Words] = {
     "no-route": (404, '{"message":"Not Found"}'),

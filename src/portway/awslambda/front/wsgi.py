@@ -98,6 +98,10 @@ def _fields(environ: Environ) -> Fields:
             for key, value in environ.items()
             if key[:5] == "HTTP_" or (key == "CONTENT_TYPE" and value)
         ]
+    else:
+        # The server knows better than the line: an absolute request target, or a proxy that it trusts.
+        host = environ.get("HTTP_HOST", "")
+        pairs = [(name, host if host and name.lower() == "host" else value) for name, value in pairs]
     return [(name, value if value.isascii() else _text(value)) for name, value in pairs]
 
 

@@ -1,0 +1,1 @@
+"""What the application is made of; Chalice packs this folder with app.py."""
