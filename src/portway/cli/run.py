@@ -13,20 +13,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-import click
-
 import portway
-from portway.cli.check import check_command
-from portway.cli.command import SETTINGS, Commands
-from portway.cli.options import spellings
-from portway.cli.serve import serve_command
+from portway.cli.plain import read_plainly
+from portway.cli.server import run_server
 from portway.cli.session import Session
-from portway.errors import EXIT_UNEXPECTED, PortwayError, UnknownOption, UsageError, plain, shown
+from portway.errors import EXIT_UNEXPECTED, PortwayError, shown
 
 EXIT_INTERRUPTED = 130
-
-_HELP = "One Python web application, WSGI or ASGI, served unchanged."
-
 
 def main(arguments: Sequence[str] | None = None, session: Session | None = None) -> int:
     """Run a command line.
@@ -43,58 +36,21 @@ def main(arguments: Sequence[str] | None = None, session: Session | None = None)
     except PortwayError as error:
         _complain(error.render())
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except Exception as error:
         _complain(_unexpected(error))
         return EXIT_UNEXPECTED
 
 
-def program() -> Commands:
-    """Return the whole command line, for `main` and for whoever documents it."""
-    group = Commands(
-        name="portway",
-        commands=[serve_command(), check_command()],
-        later={
-            "dev": "portway.cli.dev:dev_command",
-            "emulate": "portway.cli.emulate:emulate_command",
-            "export": "portway.cli.exporting:export_command",
-            "import": "portway.cli.importing:import_command",
-            "invoke": "portway.cli.invoke:invoke_command",
-        },
-        help=_HELP,
-        context_settings=SETTINGS,
-        no_args_is_help=False,
-    )
-    return click.version_option(portway.__version__, prog_name="portway", message="%(prog)s %(version)s")(
-        group
-    )
-
-
 def _run(arguments: list[str], session: Session) -> int:
-    group = program()
-    try:
-        outcome = group.main(arguments or ["--help"], "portway", standalone_mode=False, obj=session)
-    except click.NoSuchOption as error:
-        raise _unknown_option(error, group) from None
-    except click.ClickException as error:
-        command = arguments[0] if arguments[:1] and arguments[0] in group.commands else ""
-        raise _usage_error(error, f"portway {command}".rstrip()) from None
-    return outcome if isinstance(outcome, int) else 0
+    if arguments[:1] == ["serve"]:
+        plain = read_plainly(arguments[1:])
+        if plain is not None:
+            return run_server(plain.flags, plain.config, session)
+    from portway.cli.program import run_program  # late: click is slow to import
 
-
-def _unknown_option(error: click.NoSuchOption, group: click.Command) -> UnknownOption:
-    command = error.ctx.command if error.ctx else group
-    known = [*spellings(command.params), "--help"]
-    where = error.ctx.command_path if error.ctx else "portway"
-    return UnknownOption(
-        error.option_name, kind="option", known=known, otherwise=f"`{where} --help` lists them all."
-    )
-
-
-def _usage_error(error: click.ClickException, where: str) -> UsageError:
-    text = error.format_message().rstrip(".")
-    return UsageError(plain(text[:1].lower() + text[1:]), f"`{where} --help` shows how it is written.")
+    return run_program(arguments, session)
 
 
 def _unexpected(error: Exception) -> str:
@@ -110,6 +66,6 @@ def _unexpected(error: Exception) -> str:
 
 def _complain(text: str) -> None:
     try:
-        click.echo(text, err=True)
+        print(text, file=sys.stderr, flush=True)
     except OSError:
         pass  # nobody reads: the exit code has to do

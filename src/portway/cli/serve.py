@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from functools import partial
-from pathlib import Path
-
 import click
-import msgspec
 
 from portway.cli.command import SETTINGS, TopicCommand
 from portway.cli.options import given, load_settings, setting_parameters
-from portway.cli.preflight import preflight
+from portway.cli.server import run_server
 from portway.cli.session import Session
-from portway.config import Loaded, Settings, resolve
 from portway.config.show import show
 
 _HELP = """Serve APP, a WSGI or ASGI application, until a signal ends it.
@@ -27,40 +20,10 @@ before the file."""
 def _serve(print_config: bool, **_: object) -> int:
     context = click.get_current_context()
     session: Session = context.obj
-    loaded = load_settings(context, session)
     if print_config:
-        click.echo(show(loaded), nl=False)
+        click.echo(show(load_settings(context, session)), nl=False)
         return 0
-    preflight(loaded)
-    session.require_unix()
-    start = session.cwd
-    read = partial(_read_again, given(context), session, start, context.params["config"])
-    if directory := loaded.settings.app.chdir:
-        os.chdir(directory)  # the log files and Unix sockets of the options start here as well
-
-    # Late: everything above works, and explains itself, where the compiled engine cannot be imported.
-    from portway.server import serve
-    from portway.server.invocation import Invocation
-
-    return serve(loaded.settings, Invocation(read, str(start), _files(loaded, start)))
-
-
-def _files(loaded: Loaded, start: Path) -> tuple[str, ...]:
-    """Return the absolute names of the files that the configuration comes from."""
-    names = [str(start / loaded.file.path)] if loaded.file else []
-    return (*names, loaded.settings.app.env_file) if loaded.settings.app.env_file else tuple(names)
-
-
-def _read_again(flags: Mapping[str, object], session: Session, start: Path, config: str | None) -> Settings:
-    """Return what the same command line means now: for a reload."""
-    loaded = resolve(flags, session.environ, start, config)
-    preflight(loaded)
-    settings = loaded.settings
-    if not settings.app.chdir and Path.cwd() != start:  # the key was taken out of the file
-        settings = msgspec.structs.replace(
-            settings, app=msgspec.structs.replace(settings.app, chdir=str(start))
-        )
-    return settings
+    return run_server(given(context), context.params["config"], session)
 
 
 def serve_command() -> click.Command:

@@ -1,0 +1,70 @@
+"""The whole command line, made with click: every command, its help, and what is wrong with its arguments."""
+
+from __future__ import annotations
+
+import click
+
+import portway
+from portway.cli.check import check_command
+from portway.cli.command import SETTINGS, Commands
+from portway.cli.options import spellings
+from portway.cli.serve import serve_command
+from portway.cli.session import Session
+from portway.errors import UnknownOption, UsageError, plain
+
+_HELP = "One Python web application, WSGI or ASGI, served unchanged."
+
+
+def program() -> Commands:
+    """Return the whole command line, for `main` and for whoever documents it."""
+    group = Commands(
+        name="portway",
+        commands=[serve_command(), check_command()],
+        later={
+            "dev": "portway.cli.dev:dev_command",
+            "emulate": "portway.cli.emulate:emulate_command",
+            "export": "portway.cli.exporting:export_command",
+            "import": "portway.cli.importing:import_command",
+            "invoke": "portway.cli.invoke:invoke_command",
+        },
+        help=_HELP,
+        context_settings=SETTINGS,
+        no_args_is_help=False,
+    )
+    return click.version_option(portway.__version__, prog_name="portway", message="%(prog)s %(version)s")(
+        group
+    )
+
+
+def run_program(arguments: list[str], session: Session) -> int:
+    """Run a command line with click, and return its exit code.
+
+    Raises:
+        PortwayError: What the command raises, and a command line that does not parse.
+        KeyboardInterrupt: The command was interrupted.
+    """
+    group = program()
+    try:
+        outcome = group.main(arguments or ["--help"], "portway", standalone_mode=False, obj=session)
+    except click.NoSuchOption as error:
+        raise _unknown_option(error, group) from None
+    except click.Abort:
+        raise KeyboardInterrupt from None
+    except click.ClickException as error:
+        command = arguments[0] if arguments[:1] and arguments[0] in group.commands else ""
+        raise _usage_error(error, f"portway {command}".rstrip()) from None
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _unknown_option(error: click.NoSuchOption, group: click.Command) -> UnknownOption:
+    command = error.ctx.command if error.ctx else group
+    known = [*spellings(command.params), "--help"]
+    where = error.ctx.command_path if error.ctx else "portway"
+    return UnknownOption(
+        error.option_name, kind="option", known=known, otherwise=f"`{where} --help` lists them all."
+    )
+
+
+def _usage_error(error: click.ClickException, where: str) -> UsageError:
+    text = error.format_message().rstrip(".")
+    return UsageError(plain(text[:1].lower() + text[1:]), f"`{where} --help` shows how it is written.")

@@ -1,0 +1,58 @@
+"""What `portway serve` does once its arguments are read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from portway.cli.preflight import preflight
+from portway.cli.session import Session
+from portway.config import Loaded, Settings, resolve
+
+
+def run_server(flags: Mapping[str, object], config: str | None, session: Session) -> int:
+    """Serve until a signal ends it, and return the exit code.
+
+    Args:
+        flags: The options given on the command line, by name; see `portway.config.load`.
+        config: What `--config` names.
+        session: The surroundings.
+
+    Raises:
+        PortwayError: The configuration is wrong, or the server cannot start.
+    """
+    loaded = resolve(flags, session.environ, session.cwd, config)
+    preflight(loaded)
+    session.require_unix()
+    start = session.cwd
+    read = partial(_read_again, flags, session, start, config)
+    if directory := loaded.settings.app.chdir:
+        os.chdir(directory)  # the log files and Unix sockets of the options start here as well
+
+    # Late: everything above works, and explains itself, where the compiled engine cannot be imported.
+    from portway.server import serve
+    from portway.server.invocation import Invocation
+
+    return serve(loaded.settings, Invocation(read, str(start), _files(loaded, start)))
+
+
+def _files(loaded: Loaded, start: Path) -> tuple[str, ...]:
+    """Return the absolute names of the files that the configuration comes from."""
+    names = [str(start / loaded.file.path)] if loaded.file else []
+    return (*names, loaded.settings.app.env_file) if loaded.settings.app.env_file else tuple(names)
+
+
+def _read_again(flags: Mapping[str, object], session: Session, start: Path, config: str | None) -> Settings:
+    """Return what the same command line means now: for a reload."""
+    loaded = resolve(flags, session.environ, start, config)
+    preflight(loaded)
+    settings = loaded.settings
+    if not settings.app.chdir and Path.cwd() != start:  # the key was taken out of the file
+        settings = msgspec.structs.replace(
+            settings, app=msgspec.structs.replace(settings.app, chdir=str(start))
+        )
+    return settings
