@@ -24,16 +24,13 @@ from collections.abc import Callable
 from enum import IntEnum
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from portway.config import Settings
-from portway.config.hook_table import ARBITER_EVENTS
 from portway.errors import PortwayError
 from portway.server.assignment import Shared
 from portway.server.children import Child, Generation, Preloader, WorkerProcess
 from portway.server.generations import Generations
-from portway.server.hooks import HookLog, Server, describe_server, load_hooks
-from portway.server.hooks import Worker as HookWorker
 from portway.server.invocation import Invocation
 from portway.server.logs import describe_exception
 from portway.server.messages import Changed, Failed, Preloaded, Ready
@@ -44,15 +41,17 @@ from portway.server.processors import bounds
 from portway.server.recycling import limits_for, recycles, why_recycle
 from portway.server.renewal import renew
 from portway.server.rescue import Rescue
-from portway.server.scaling import SAMPLE_S, Scaling
 from portway.server.signals import SignalPipe, describe, has_terminal
 from portway.server.upgrade import inherit, start_again
-from portway.server.watching import run_watcher
 from portway.server.worker import run_worker
 from portway.server.workers import Workers
 
 BEAT_OLD_NS = 10 * 10**9
 """A worker whose engine has not beaten for this long does not count as sound."""
+
+if TYPE_CHECKING:
+    from portway.server.hooks import ArbiterHooks
+    from portway.server.scaling import Scaling
 
 TICK_S = 5.0
 """How often heartbeats are looked at. A tick costs some microseconds."""
@@ -116,7 +115,7 @@ class Arbiter:
         self._workers = Workers(self._clock, self._close_in_child, run_worker, preload)
         self._generations = Generations(shared, self._workers, rescue, self._clock, self)
         try:
-            self._hooks = load_hooks(shared.settings, ARBITER_EVENTS, shared.log)
+            self._hooks = _hooks_of(shared)
         except BaseException:
             self._close()
             raise
@@ -157,7 +156,7 @@ class Arbiter:
         """
         if self._settings.process.preload:
             become_subreaper()
-        self._hooks.call("on_starting", self._server)
+        self._call("on_starting")
         gc.freeze()  # a worker's collections would else write to, and so copy, every page it shares
         self._look_closer()
         if self._inherited.parent:
@@ -177,7 +176,7 @@ class Arbiter:
             self._workers.look_after()
             self._look()
             self._tell_manager()
-        self._hooks.call("on_exit", self._server)
+        self._call("on_exit")
         self._conclude()
 
     def _conclude(self) -> None:
@@ -228,6 +227,8 @@ class Arbiter:
         if minimum == maximum:
             self._scaling = None
         elif self._scaling is None or self._scaling.bounds != (minimum, maximum):
+            from portway.server.scaling import Scaling  # late: a fixed number of workers does without
+
             self._scaling = Scaling(minimum, maximum, self._generations, self._workers)
         watches = recycles(settings) or self._scaling or self._successor or self._inherited.parent
         self._next_look = self._clock() if watches else math.inf
@@ -236,7 +237,7 @@ class Arbiter:
         now = self._clock()
         if now < self._next_look or self._stopping:
             return
-        self._next_look = now + (SAMPLE_S if self._scaling else LOOK_S)
+        self._next_look = now + (self._scaling.sample_s if self._scaling else LOOK_S)
         if self._inherited.parent and not self._inherited.parent_lives:
             self._shared.log.entry("info", f"upgrade: the arbiter {self._inherited.parent} is gone")
             self._inherited.parent = 0
@@ -258,8 +259,8 @@ class Arbiter:
             if settings.process.preload:
                 become_subreaper()
             renewed = renew(shared, settings)
-            self._hooks = load_hooks(settings, ARBITER_EVENTS, renewed.log)
-            self._hooks.call("on_reload", self._server)
+            self._hooks = _hooks_of(renewed)
+            self._call("on_reload")
             return renewed
         except PortwayError as error:
             self._refuse(str(error), error.details)
@@ -274,9 +275,8 @@ class Arbiter:
 
     def forking(self, generation: Generation, slot: int) -> None:
         """Call pre_fork."""
-        if "pre_fork" in self._hooks:
-            log = generation.shared.log
-            self._hooks.call("pre_fork", self._server, HookWorker(0, slot, generation.number, HookLog(log)))
+        if self._hooks is not None:
+            self._hooks.call_about("pre_fork", 0, slot, generation.number)
 
     def spawned(self, child: Child) -> None:
         """Listen to a new child."""
@@ -288,7 +288,7 @@ class Arbiter:
             self._announced = True
             for listener in self._shared.listeners:
                 self._shared.log.entry("info", f"listening on {listener}")
-            self._hooks.call("when_ready", self._server)
+            self._call("when_ready")
         count = len(self._workers.staying(generation))
         self._shared.log.entry(
             "info",
@@ -299,13 +299,11 @@ class Arbiter:
 
     def rescaled(self, wanted: int, before: int) -> None:
         """Call nworkers_changed."""
-        self._hooks.call("nworkers_changed", self._server, wanted, before)
+        self._call("nworkers_changed", wanted, before)
 
-    @property
-    def _server(self) -> Server:
-        shared = self._shared
-        addresses = [str(listener) for listener in shared.listeners if listener.sock.fileno() >= 0]
-        return describe_server(shared.settings, addresses, shared.log)
+    def _call(self, event: str, *arguments: object) -> None:
+        if self._hooks is not None:
+            self._hooks.call(event, *arguments)
 
     # -- children ----------------------------------------------------------------------------------------
 
@@ -394,7 +392,7 @@ class Arbiter:
 
     def _become_successor(self) -> None:
         self._signals.close()
-        self._hooks.call("pre_exec", self._server)
+        self._call("pre_exec")
 
     def _rest(self) -> None:
         """Obey SIGWINCH, unless it is a terminal that says that its window has another size."""
@@ -406,6 +404,8 @@ class Arbiter:
     def _watch_files(self) -> None:
         if not self._shared.settings.reload.on_change or self._generations.coming is None:
             return
+        from portway.server.watching import run_watcher  # late: production does without
+
         files = self._invocation.files if self._invocation else ()
         settings = self._shared.settings
         watch = partial(run_watcher, settings=settings, files=files)
@@ -423,10 +423,8 @@ class Arbiter:
             self._deafen(child)
             child.channel.close()
             if isinstance(child, WorkerProcess):
-                if "child_exit" in self._hooks:
-                    log = HookLog(self._shared.log)
-                    worker = HookWorker(child.pid, child.slot, child.generation.number, log)
-                    self._hooks.call("child_exit", self._server, worker)
+                if self._hooks is not None:
+                    self._hooks.call_about("child_exit", child.pid, child.slot, child.generation.number)
                 self._generations.ended(child, status)
             elif isinstance(child, Preloader):
                 self._generations.preloader_ended(child, status)
@@ -464,3 +462,11 @@ class Arbiter:
         for worker in self._workers.all():
             if worker.ready:
                 self._workers.send(worker, signal.SIGUSR1)
+
+
+def _hooks_of(shared: Shared) -> ArbiterHooks | None:
+    if not shared.settings.hooks.functions:
+        return None
+    from portway.server.hooks import ArbiterHooks  # late: most servers have none
+
+    return ArbiterHooks(shared)

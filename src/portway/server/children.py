@@ -6,7 +6,8 @@ import errno
 import math
 import os
 import socket
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from portway.server.assignment import Shared
 from portway.server.backoff import Backoff
@@ -17,8 +18,7 @@ FORK_TIMEOUT_S = 10.0
 """Longest wait for a preloader to fork. It does nothing else, so one that does not answer is stuck."""
 
 
-@dataclass(eq=False, slots=True)
-class Generation:
+class Generation(Struct, eq=False):
     """The workers that one start or reload began, and the configuration they run with.
 
     Attributes:
@@ -48,8 +48,7 @@ class Generation:
         return not self.preloads or (self.preloader is not None and self.preloader.loaded)
 
 
-@dataclass(eq=False, slots=True, kw_only=True)
-class Child:
+class Child(Struct, eq=False, kw_only=True):
     """One child of the arbiter.
 
     Attributes:
@@ -87,8 +86,7 @@ class Child:
         raise NotImplementedError
 
 
-@dataclass(eq=False, slots=True, kw_only=True)
-class WorkerProcess(Child):
+class WorkerProcess(Child, eq=False, kw_only=True):
     """A worker.
 
     Attributes:
@@ -114,8 +112,7 @@ class WorkerProcess(Child):
         return f"worker {self.pid}"
 
 
-@dataclass(eq=False, slots=True, kw_only=True)
-class Watcher(Child):
+class Watcher(Child, eq=False, kw_only=True):
     """The process that watches files for `--reload`."""
 
     @property
@@ -127,8 +124,7 @@ class Watcher(Child):
         return f"watcher {self.pid}"
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """At what a worker is recycled; infinity where nothing is set.
 
     Attributes:
@@ -142,8 +138,7 @@ class Limits:
     age_at: float = math.inf
 
 
-@dataclass(eq=False, slots=True, kw_only=True)
-class Preloader(Child):
+class Preloader(Child, eq=False, kw_only=True):
     """The process of a generation that has imported the application and forks its workers.
 
     Attributes:

@@ -16,7 +16,9 @@ from typing import Any
 from portway.apps.importing import import_target
 from portway.apps.target import parse_target
 from portway.config import Settings
+from portway.config.hook_table import ARBITER_EVENTS
 from portway.errors import BadValue, PortwayError
+from portway.server.assignment import Shared
 from portway.server.logs import ErrorLog, Level, describe_exception
 
 
@@ -139,3 +141,35 @@ def _import(event: str, text: str) -> Callable[..., object]:
 def describe_server(settings: Settings, address: Iterable[str], log: ErrorLog, pid: int = 0) -> Server:
     """Return what hooks are told about the server, in the arbiter or in one of its workers."""
     return Server(pid or os.getpid(), tuple(address), settings, HookLog(log))
+
+
+class ArbiterHooks:
+    """The arbiter's hooks, called with what they are told. Used by the arbiter's only thread.
+
+    Args:
+        shared: What the present generation was handed.
+
+    Raises:
+        BadValue: A function cannot be imported.
+    """
+
+    def __init__(self, shared: Shared) -> None:
+        self._hooks = load_hooks(shared.settings, ARBITER_EVENTS, shared.log)
+        self._shared = shared
+
+    @property
+    def _server(self) -> Server:
+        shared = self._shared
+        addresses = [str(listener) for listener in shared.listeners if listener.sock.fileno() >= 0]
+        return describe_server(shared.settings, addresses, shared.log)
+
+    def call(self, event: str, *arguments: object) -> None:
+        """Call the hook of an event with the server and what comes after it."""
+        if event in self._hooks:
+            self._hooks.call(event, self._server, *arguments)
+
+    def call_about(self, event: str, pid: int, slot: int, generation: int) -> None:
+        """Call the hook of an event with the server and a worker."""
+        if event in self._hooks:
+            worker = Worker(pid, slot, generation, HookLog(self._shared.log))
+            self._hooks.call(event, self._server, worker)

@@ -143,6 +143,7 @@ class Scaling:
 
     Attributes:
         bounds: The fewest and the most workers.
+        sample_s: How often `look` is to be called.
 
     Args:
         minimum: The fewest.
@@ -150,6 +151,8 @@ class Scaling:
         generations: Who is told how many.
         workers: Who is measured.
     """
+
+    sample_s = SAMPLE_S
 
     def __init__(self, minimum: int, maximum: int, generations: Generations, workers: Workers) -> None:
         self.bounds = minimum, maximum

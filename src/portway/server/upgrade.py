@@ -12,7 +12,8 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, MutableMapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from portway.server.invocation import Invocation
 from portway.server.listeners import Listener
@@ -21,8 +22,7 @@ from portway.server.signals import held
 VARIABLE = "_PORTWAY_UPGRADE"
 
 
-@dataclass(slots=True)
-class Inheritance:
+class Inheritance(Struct):
     """What an arbiter got from the one that started it.
 
     Attributes:
