@@ -3,8 +3,21 @@
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from bench import footprint, idle, instructions, neighbours, preload, sid, throughput, workers
+from bench import (
+    footprint,
+    idle,
+    incidents,
+    instructions,
+    longrun,
+    neighbours,
+    observed,
+    preload,
+    sid,
+    throughput,
+    workers,
+)
 from bench.catalogue import WORKLOADS
 from bench.markdown import document
 from bench.paths import BENCH, BUILD
@@ -58,6 +71,12 @@ SPECIALS = {
             workers.measure_scaling,
         ),
         Special(instructions.NAME, instructions.TITLE, instructions.SERVERS, instructions.measure),
+        *(
+            Special(one.name, one.title, incidents.NAMES, partial(incidents.measure, one))
+            for one in incidents.INCIDENTS.values()
+        ),
+        Special(observed.NAME, observed.TITLE, observed.SERVERS, observed.measure),
+        Special(longrun.NAME, longrun.TITLE, longrun.NAMES, longrun.measure),
     )
 }
 NAMES = [*WORKLOADS, *SPECIALS]

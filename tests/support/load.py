@@ -25,11 +25,21 @@ class Load:
         keep_alive: How many clients keep their connection.
         fresh: How many open a new one for each request.
         path: What they ask for.
+        pause_s: How long each client waits between two requests, whether the first was answered or not.
     """
 
-    def __init__(self, address: Address, *, keep_alive: int = 0, fresh: int = 0, path: str = "/pid") -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        keep_alive: int = 0,
+        fresh: int = 0,
+        path: str = "/pid",
+        pause_s: float = 0.0,
+    ) -> None:
         self._address = address
         self._path = path
+        self._pause_s = pause_s
         self._over = threading.Event()
         self._changed = threading.Condition()
         self.failures: list[str] = []
@@ -87,6 +97,7 @@ class Load:
             if client and not keep:
                 client.close()
                 client = None
+            self._pause()
         if client:
             client.close()
 
@@ -97,6 +108,11 @@ class Load:
                     self._count(client.get(self._path))
             except (ConnectionLost, OSError) as error:
                 self._failed(error)
+            self._pause()
+
+    def _pause(self) -> None:
+        if self._pause_s:
+            self._over.wait(self._pause_s)
 
     def _count(self, answer: Answer) -> None:
         with self._changed:

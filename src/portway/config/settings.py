@@ -514,6 +514,15 @@ class Timeouts(Struct, frozen=True, kw_only=True):
             "Time from accepting, or from the first byte of a later request, to the end of its head.",
         ),
     ] = 15.0
+    request: Annotated[
+        float,
+        _seconds(
+            "--timeout",
+            "How long a request may be in the application before its response begins; "
+            "then the client is answered 504 and the application is interrupted. 0: any time.",
+            minimum=0.0,
+        ),
+    ] = 300.0
     body: Annotated[
         float, _seconds("--body-timeout", "Longest silence of a client while its request body is read.")
     ] = 30.0

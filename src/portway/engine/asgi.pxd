@@ -1,5 +1,6 @@
 # cython: language_level=3
 from portway.engine.asgi_exchange cimport ASGIBase, Exchange
+from portway.engine.watchdog cimport Watchdog
 
 
 cdef class FirstStep:
@@ -17,7 +18,9 @@ cdef class ASGIEngine(ASGIBase):
     cdef bint step_now          # they do not by themselves, but can be made to
     cdef bint batch             # events are being handled and no task is current
     cdef bint log_waits
+    cdef Watchdog watchdog      # None without `timeout`
 
     cdef int run(self, Exchange exchange) except -1
     cdef int serve_batch(self) except -1
     cdef int end(self) except -1
+    cdef int start_watchdog(self) except -1

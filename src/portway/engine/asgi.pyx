@@ -16,10 +16,12 @@ from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from portway.engine.asgi_exchange cimport Exchange
+from portway.engine.asgi_watchdog cimport ASGIWatchdog
 from portway.engine.base cimport Listener, Strand
 from portway.engine.body cimport BODY_DONE
 from portway.engine.connection cimport Connection
-from portway.engine.cposix cimport pw_now_ns
+from portway.engine.cposix cimport pw_coarse_ms, pw_now_ns
+from portway.engine.deadlines cimport link_move, queue_init
 from portway.engine.poller cimport KIND_CONNECTION, READABLE, WRITABLE, Watched
 from portway.engine.scope cimport base_scope, make_scope
 
@@ -83,9 +85,21 @@ cdef class ASGIEngine(ASGIBase):
         self.closed = self.loop.create_future()
         self.context = copy_context()
         self.start_pulse()
+        self.start_watchdog()
         if not self.poller.portable:
             self.loop.add_reader(self.poller.epoll, self.on_events)
         self.timer = self.loop.call_later(TICK_MS / 1000, self.on_timer)
+
+    cdef int start_watchdog(self) except -1:
+        queue_init(&self.timed, self.timeout_ms)
+        queue_init(&self.cancelled, 0)
+        if self.timeout_ms:
+            self.watchdog = ASGIWatchdog(self.timeout_ms, self.report, self)
+            self.watchdog.nudge = self.nudge
+            self.watchdog.on_stuck = self.on_stuck
+            self.watchdog.start()
+            self.limited = True
+        return 0
 
     async def wait_closed(self):
         """Return when the engine has drained or stopped."""
@@ -150,6 +164,10 @@ cdef class ASGIEngine(ASGIBase):
         if not self.poller.portable:
             self.loop.remove_reader(self.poller.epoll)
         self.cut_all()
+        if self.watchdog is not None:
+            self.limited = False
+            self.watchdog.stop()
+            self.watchdog = None
         if self.access is not None:
             self.access.flush()
         for task in asyncio.all_tasks(self.loop):
@@ -220,6 +238,8 @@ cdef class ASGIEngine(ASGIBase):
         Py_INCREF(exchange)
         exchange.running = True
         self.running += 1
+        if self.limited:
+            link_move(&exchange.limit, &self.timed, pw_coarse_ms())
         return self.run(exchange)
 
     cdef int run(self, Exchange exchange) except -1:

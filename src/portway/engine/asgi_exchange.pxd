@@ -1,9 +1,11 @@
 # cython: language_level=3
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 
 from portway.engine.base cimport Strand
 from portway.engine.connection cimport Connection
 from portway.engine.core cimport Engine
+from portway.engine.deadlines cimport Link, Queue
 
 
 # One request: the coroutine that its Task runs, and the application's `receive` and `send`.
@@ -31,6 +33,11 @@ cdef class Exchange:
     cdef int64_t declared
     cdef int64_t written
     cdef object drainer         # the future that `send` waits for
+    # its deadline, see asgi_watchdog.pyx
+    cdef Link limit
+    cdef bint overdue           # the log has been told
+    cdef int interruptions
+    cdef bint written_off       # it goes on after all of them: nothing waits for its end any more
 
     cdef object message(self)
     cdef int write_head(self, int64_t length) except -1
@@ -45,6 +52,7 @@ cdef class Exchange:
     cdef int disconnect(self) except -1
     cdef int returned(self) except -1
     cdef int give_up(self) except -1
+    cdef int time_out(self) except -1
     cdef int raised(self, object exc) except -1
     cdef int raised_with(self, object exc) except -1
 
@@ -55,7 +63,14 @@ cdef class ASGIBase(Engine):
     cdef Strand strand
     cdef int64_t running        # applications whose coroutine has not ended
     cdef bint again_waits
+    # requests with a deadline, the oldest first; those whose task was cancelled for it
+    cdef bint limited
+    cdef Queue timed, cancelled
+    cdef PyObject* stepping     # the Exchange whose task runs a step, borrowed
+    cdef uint64_t steps
+    cdef bint interrupted       # the step's thread has been, see withdraw
 
     cdef int response_over(self, Exchange exchange) except -1
     cdef int resume(self, Connection c) except -1
     cdef int schedule_again(self) except -1
+    cdef int withdraw(self) noexcept

@@ -19,10 +19,12 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 
 from portway.engine.base cimport SMALL
 from portway.engine.connection cimport ALIVE_EXCHANGES, APPLICATION, CLOSED, FLUSH, HEAD, born, died
+from portway.engine.deadlines cimport link_init, link_move, link_remove
+from portway.engine.cposix cimport pw_coarse_ms
 from portway.engine.ready cimport DONE, ready
 from portway.engine.reply cimport Reply, put, put_chunk_size, reply_field_bytes, reply_status_code, silent
 
-from portway.engine.errors import BadResponse, ClientDisconnected
+from portway.engine.errors import BadResponse, ClientDisconnected, RequestTimeout
 
 cdef extern from *:
     """
@@ -39,6 +41,10 @@ cdef extern from *:
     ctypedef PySendResult (*pw_exchange_send)(PyObject*, PyObject*, PyObject**) noexcept
     void pw_set_send(PyObject* type, pw_exchange_send send)
     PySendResult PyIter_Send(object coroutine, PyObject* argument, PyObject** result) except PYGEN_ERROR
+
+cdef extern from "Python.h":
+    unsigned long PyThread_get_thread_ident() nogil
+    int PyThreadState_SetAsyncExc(unsigned long ident, void* exception) noexcept
 
 cdef enum:
     NEW = 0                     # stages of a response
@@ -66,10 +72,27 @@ cdef bint comes_of_disconnect(object exc, int depth):
     return comes_of_disconnect(exc.__cause__ or exc.__context__, depth - 1)
 
 
+cdef inline PyObject* step_in(Exchange exchange) noexcept:
+    """The application's code runs from here on; returns what `step_out` wants."""
+    cdef PyObject* outer = exchange.engine.stepping
+    exchange.engine.stepping = <PyObject*>exchange
+    exchange.engine.steps += 1
+    return outer
+
+
+cdef inline void step_out(Exchange exchange, PyObject* outer) noexcept:
+    """It does not any more; said before anything that could run Python code."""
+    exchange.engine.stepping = outer
+    exchange.engine.steps += 1
+    if exchange.engine.interrupted:
+        exchange.engine.withdraw()
+
+
 cdef class Exchange:
     """A request under way. To its Task it is a coroutine; the application gets `receive` and `deliver`."""
 
     def __cinit__(self):
+        link_init(&self.limit, <void*>self)
         born(ALIVE_EXCHANGES)
 
     def __dealloc__(self):
@@ -87,29 +110,40 @@ cdef class Exchange:
         return self.send(None)
 
     def send(self, value):
+        cdef PyObject* outer = step_in(self)
         try:
             if self.inner is None:
                 self.call()
-            return self.inner.send(value)
+            value = self.inner.send(value)
+            step_out(self, outer)
+            return value
         except StopIteration:
+            step_out(self, outer)
             self.returned()
             raise
         except BaseException as exc:
+            step_out(self, outer)
             self.raised(exc)
             raise StopIteration from None
 
     def throw(self, kind, value=None, traceback=None):
+        cdef PyObject* outer = step_in(self)
         try:
             if self.inner is None:          # cancelled before its first step
                 raise kind if value is None else value
-            return self.inner.throw(kind if value is None else value)
+            value = self.inner.throw(kind if value is None else value)
+            step_out(self, outer)
+            return value
         except StopIteration:
+            step_out(self, outer)
             self.returned()
             raise
         except asyncio.CancelledError as exc:
+            step_out(self, outer)
             self.raised(exc)
             raise
         except BaseException as exc:
+            step_out(self, outer)
             self.raised(exc)
             raise StopIteration from None
 
@@ -181,6 +215,8 @@ cdef class Exchange:
         self.delivered = self.complete
         if self.waiting:
             self.waiting = 0
+            if self.limit.queue == &self.engine.timed:
+                link_move(&self.limit, &self.engine.timed, pw_coarse_ms())
             if not self.complete and not self.gone:
                 self.engine.place(c)
             if not self.complete and c.readable and not c.busy:
@@ -296,6 +332,9 @@ cdef class Exchange:
                 reply_field_bytes(&strand.out, &reply, name, value)
         self.declared = reply.content_length
         self.silent = c.is_head or silent(reply.status)
+        link_remove(&self.limit)            # it is in time
+        if self.engine.interrupted:
+            self.engine.withdraw()
         if self.trailers and c.minor:
             length = -1
         self.engine.end_head(c, &strand.out, &reply, length)
@@ -456,8 +495,10 @@ cdef class Exchange:
         """The application has ended."""
         if self.running:
             self.running = False
+            link_remove(&self.limit)
             self.inner = self.task = None
-            self.engine.running -= 1
+            if not self.written_off:
+                self.engine.running -= 1
             Py_DECREF(self)
         return 0
 
@@ -489,8 +530,19 @@ cdef class Exchange:
         c.broken = 1
         return self.engine.response_over(self)
 
+    cdef int time_out(self) except -1:
+        """The deadline is over: 504 if nothing was sent yet, and nothing of the application's any more."""
+        cdef Connection c = self.connection
+        if self.gone or c.exchange is not self or c.state != APPLICATION or c.started:
+            return 0
+        self.gone = True
+        return self.engine.refuse(c, None, 504, NULL)
+
     cdef int raised(self, object exc) except -1:
         self.leave()
+        if isinstance(exc, RequestTimeout) and self.overdue:
+            self.time_out()
+            exc = None
         if (self.gone or self.disconnected or self.connection.broken) and comes_of_disconnect(exc, 8):
             exc = None
         elif isinstance(exc, asyncio.CancelledError) and self.gone:
@@ -530,15 +582,18 @@ cdef PySendResult send_exchange(PyObject* me, PyObject* argument, PyObject** res
     cdef Exchange self = <Exchange>me
     cdef PySendResult how
     cdef PyObject* value = NULL
+    cdef PyObject* outer = step_in(self)
     try:
         if self.inner is None:
             self.call()
         how = PyIter_Send(self.inner, argument, &value)
+        step_out(self, outer)
         if how == PYGEN_RETURN:
             self.returned()
         result[0] = value
         return how
     except BaseException as exc:
+        step_out(self, outer)
         Py_INCREF(None)
         result[0] = <PyObject*>None
         try:
@@ -566,6 +621,12 @@ cdef class ASGIBase(Engine):
             return 0
         self.after_response(c)
         return self.resume(c)
+
+    cdef int withdraw(self) noexcept:
+        """The step that was interrupted is over: no other one must meet the exception."""
+        self.interrupted = False
+        PyThreadState_SetAsyncExc(PyThread_get_thread_ident(), NULL)
+        return 0
 
     cdef int resume(self, Connection c) except -1:
         """Go on with a connection from outside its own events."""

@@ -67,7 +67,7 @@ cdef class Base:
     cdef Handover handover
     cdef Wakeup wakeup
     cdef int wake_write
-    cdef public object on_wakeup
+    cdef public object on_wakeup, nudge, on_stuck
     cdef public bint tell_fields    # environs have the field lines as they were sent, for Lambda's events
     cdef list graveyard, again, memos
     cdef Slot slot
@@ -76,7 +76,7 @@ cdef class Base:
     cdef Counters* counters
     # connections, by what they wait for
     cdef Queue heads, bodies, fresh, idle, writing, lingering, active
-    cdef uint64_t now_ms, keep_alive_ms, ticked_ms
+    cdef uint64_t now_ms, keep_alive_ms, ticked_ms, timeout_ms
     cdef uint64_t limit_body, limit_connections, limit_concurrency, body_memory, response_spool
     cdef bint date, server
     cdef frozenset underscores

@@ -1,7 +1,8 @@
 """What both engines are made of: their state and how they end."""
 
+import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from portway.config import Settings
 from portway.engine.access import _Target
@@ -18,6 +19,19 @@ class _Report(Protocol):
 
     def refused(self, status: int, why: str, client: str, /) -> None:
         """Hear of a request that the engine answered itself; status 0 means that it closed without a word."""
+
+    def stack(self, subject: int | asyncio.Task[Any], /) -> str:
+        """Return where a thread (its ident) or a task is, in lines for the log."""
+
+    def overdue(self, request: str, seconds: float, answered: bool, stack: str, /) -> None:
+        """Hear of a request that is over its deadline, and where it was.
+
+        Args:
+            request: Such as 'GET /path'.
+            seconds: How long it has taken.
+            answered: Whether it was answered 504; else there is nobody to answer, or no way to.
+            stack: What `stack` said.
+        """
 
 class Base:
     """State, deadlines and words for the log. Not used itself: see `WSGIEngine` and `ASGIEngine`.
@@ -36,6 +50,14 @@ class Base:
 
     tell_fields: bool
     """Whether environs have `portway.fields`: the field lines as they were sent, pairs of latin-1 text."""
+
+    nudge: Callable[[int], object] | None
+    """Set it before the engine starts: called with the ident of a thread that was interrupted at the end of a
+    request's deadline and may be waiting in C code. It may send that thread a signal."""
+
+    on_stuck: Callable[[str, float], object] | None
+    """Set it before the engine starts: called in a thread of the engine's own with a request ('GET /path')
+    that goes on although it was interrupted, and how many seconds it has taken."""
 
     def __init__(
         self,

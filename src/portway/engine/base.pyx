@@ -14,7 +14,7 @@ from libc.stdlib cimport free, malloc
 
 from portway.engine.access cimport AccessLog
 from portway.engine.body cimport BODY_DONE
-from portway.engine.connection cimport ALIVE_STRANDS, APPLICATION, BODY, CLOSED, HEAD, born, died
+from portway.engine.connection cimport ALIVE_STRANDS, APPLICATION, BODY, CLOSED, HEAD, LINGER, born, died
 from portway.engine.counters cimport add
 from portway.engine.cposix cimport (
     MSG_DONTWAIT, MSG_PEEK, SHUT_RDWR, close, nanosleep, pthread_create, pthread_t, pw_coarse_ms,
@@ -100,6 +100,7 @@ cdef class Base:
         ]
         self.proxies = Peers(settings.proxies.proxy_allow_ips) if self.proxy_versions else None
         self.keep_alive_ms = <uint64_t>(timeouts.keep_alive * 1000)
+        self.timeout_ms = <uint64_t>(timeouts.request * 1000)
         queue_init(&self.heads, <uint64_t>(timeouts.header * 1000))
         queue_init(&self.bodies, <uint64_t>(timeouts.body * 1000))
         queue_init(&self.fresh, least(FRESH_MS, self.keep_alive_ms + 1))
@@ -231,7 +232,8 @@ cdef class Base:
             if queue == &self.writing and self.still_reads(c):
                 continue
             link_move(link, &self.active, self.now_ms)
-            if c.busy:
+            # one that lingers may be busy only because its thread is still in the application, over its deadline
+            if c.busy and c.state != LINGER:
                 # another thread has it: it is past the head, or writing to somebody who does not read
                 if queue == &self.writing:
                     c.broken = 1

@@ -489,9 +489,12 @@ cdef class Engine(Acceptor):
             PyMem_Free(out.data)
         if under_way:
             self.on_close(c)
-        self.count(c)
+        # counting may write to a log, and so let the thread run that has a request over its deadline
         c.exchange = None
         c.state = FLUSH
+        self.count(c)
+        if c.state != FLUSH:
+            return 0
         if c.broken:
             return self.close_connection(c)
         if c.parked is not None:

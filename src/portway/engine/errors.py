@@ -26,3 +26,10 @@ class RequestIncomplete(OSError):
     def __init__(self, status: int, why: str) -> None:
         self.status = status
         super().__init__(why)
+
+
+class RequestTimeout(BaseException):
+    """Raised inside an application whose request took longer than `timeout`; the client has had its 504.
+
+    No `Exception`, like `asyncio.CancelledError`: code that handles every error must not take it for one.
+    """

@@ -7,6 +7,7 @@ from portway.engine.core cimport Engine
 from portway.engine.crew cimport Crew
 from portway.engine.input cimport Input
 from portway.engine.reply cimport Reply
+from portway.engine.wsgi_watchdog cimport Call, WSGIWatchdog
 
 
 cdef class FileWrapper:
@@ -35,6 +36,8 @@ cdef class Exchange:
     cdef bint silent            # no body may follow the head
     cdef uint64_t piece_ns      # when the last piece came
     cdef uint32_t place         # hash of method and path, for the crew
+    cdef bint called            # the application has the request, or had it
+    cdef Call call              # its deadline; None without `timeout`
 
     cdef int check_current(self) except -1
     cdef int write_head(self, int64_t length) except -1
@@ -53,6 +56,8 @@ cdef class WSGIEngine(Engine):
     cdef list strands
     cdef bint multiprocess
     cdef uint64_t executing     # requests that the application has
+    cdef WSGIWatchdog watchdog  # None without `timeout`
+    cdef list calls             # what each thread is doing; None without `timeout`
     cdef int lazy               # of these, some whose body is received on their thread
 
     cdef int respond(self, Exchange exchange) except -1
@@ -60,4 +65,5 @@ cdef class WSGIEngine(Engine):
     cdef int take_body(self, Connection c, Strand strand) except -2
     cdef int lead(self, Strand strand) except -1
     cdef int send_held_by_others(self, Strand strand) except -1
+    cdef int start_watchdog(self) except -1
     cdef int wait_writable(self, Connection c) except -1

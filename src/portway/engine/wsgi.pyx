@@ -25,6 +25,8 @@ from portway.engine.cposix cimport POLLIN, POLLOUT, poll, pollfd, pw_coarse_ms, 
 from portway.engine.deadlines cimport link_move
 from portway.engine.environ cimport base_environ, make_environ
 from portway.engine.poller cimport READABLE
+from portway.engine.watchdog cimport this_thread
+from portway.engine.wsgi_watchdog cimport Call, WSGIWatchdog
 from portway.engine.reply cimport (
     put, put_chunk_size, reply_field_text, reply_status_code, reply_status_text, silent,
 )
@@ -128,6 +130,9 @@ cdef class Exchange:
         """Check the head and put it into the strand's buffer."""
         cdef Reply reply
         cdef Connection c = self.connection
+        if self.call is not None:
+            self.call.pause()               # it is in time
+            self.check_current()            # or not
         if self.status is None:
             raise BadResponse("the application returned without calling start_response")
         headers = self.headers if type(self.headers) is list else list(self.headers)
@@ -300,27 +305,33 @@ cdef class Exchange:
         self.check_current()
         if c.body.kind == BODY_DONE or c.started:
             return BytesIO()
+        if self.call is not None:
+            self.call.pause()               # how long the client takes is not the application's doing
         c.expects = 0
         c.transmit(engine.poller, b"HTTP/1.1 100 Continue\r\n\r\n", 25, NULL, 0, None)
         engine.counters.statuses[1] += 1
         waiting.fd = c.fd
         waiting.events = POLLIN
-        while c.body.kind != BODY_DONE:
-            if timeout:
-                # a thread waits here, so the whole body has body-timeout, and more only as it comes at a fair rate
-                left = began + timeout + <int64_t>self.size // FAIR_PER_MS - <int64_t>pw_coarse_ms()
-                if left <= 0:
-                    raise RequestIncomplete(408, "body slower than body-timeout and 16 kB/s")
-                left = min(left, timeout)
-            with nogil:
-                got = poll(&waiting, 1, <int>left)
-            if got > 0:
-                c.readable = 1
-                got = engine.take_body(c, self.strand)
-                if got < 0:
-                    raise RequestIncomplete(c.body.status or 400, "connection ended inside a request body")
-            elif got == 0:
-                raise RequestIncomplete(408, "body stalled for body-timeout")
+        try:
+            while c.body.kind != BODY_DONE:
+                if timeout:
+                    # a thread waits here, so the whole body has body-timeout, and more only as it comes at a fair rate
+                    left = began + timeout + <int64_t>self.size // FAIR_PER_MS - <int64_t>pw_coarse_ms()
+                    if left <= 0:
+                        raise RequestIncomplete(408, "body slower than body-timeout and 16 kB/s")
+                    left = min(left, timeout)
+                with nogil:
+                    got = poll(&waiting, 1, <int>left)
+                if got > 0:
+                    c.readable = 1
+                    got = engine.take_body(c, self.strand)
+                    if got < 0:
+                        raise RequestIncomplete(c.body.status or 400, "connection ended inside a request body")
+                elif got == 0:
+                    raise RequestIncomplete(408, "body stalled for body-timeout")
+        finally:
+            if self.call is not None:
+                self.call.resume()
         return self.body_file()
 
     cdef object body_file(self):
@@ -364,6 +375,7 @@ cdef class WSGIEngine(Engine):
     def run(self):
         """Serve until drained or stopped."""
         self.start_pulse()
+        self.start_watchdog()
         threads = [
             threading.Thread(target=self.work, args=(i,), name=f"portway-{i}", daemon=True)
             for i in range(1, self.crew.threads)
@@ -371,10 +383,24 @@ cdef class WSGIEngine(Engine):
         for thread in threads:
             thread.start()
         self.work(0)
+        if self.watchdog is not None:
+            self.watchdog.stop()
+            self.watchdog = None
+
+    cdef int start_watchdog(self) except -1:
+        if self.timeout_ms:
+            self.watchdog = WSGIWatchdog(self.timeout_ms, self.report, self)
+            self.watchdog.nudge = self.nudge
+            self.watchdog.on_stuck = self.on_stuck
+            self.calls = [self.watchdog.new_call() for _ in range(self.crew.threads)]
+            self.watchdog.start()
+        return 0
 
     def work(self, int number):
         """The life of one thread: lead, or follow."""
         cdef Strand strand = self.strands[number]
+        if self.calls is not None:
+            (<Call>self.calls[number]).ident = this_thread()
         while not self.stopped:
             if self.crew.lead(number):
                 self.lead(strand)
@@ -517,12 +543,21 @@ cdef class WSGIEngine(Engine):
         self.executing += 1
         # a cycle, so it must not exist before this call is sure to break it
         exchange.environ["wsgi.early_hints"] = exchange.early_hints
+        exchange.called = True
+        if self.calls is not None:
+            exchange.call = <Call>self.calls[strand.index]
+            exchange.call.enter(c, exchange, exchange.environ)
         began = crew.enter_call(strand.index, exchange.place)
         try:
             self.respond(exchange)
         except BaseException as exc:
+            if exchange.call is not None:
+                exchange.call.pause()
             self.failed(exchange, exc)
         finally:
+            if exchange.call is not None:
+                exchange.call.leave()
+                exchange.call = None
             crew.leave_call(strand.index, exchange.place, began)
             self.executing -= 1
             self.lazy -= exchange.lazy
@@ -541,7 +576,8 @@ cdef class WSGIEngine(Engine):
 
     cdef int on_close(self, Connection c) except -1:
         cdef Exchange exchange = <Exchange>c.exchange
-        if exchange is not None and exchange.file is not None:
+        # one that the application has is closed on its thread
+        if exchange is not None and exchange.file is not None and not exchange.called:
             exchange.file.close()
         return 0
 

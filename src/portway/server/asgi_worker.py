@@ -12,6 +12,7 @@ from portway.apps.lifespan import Lifespan
 from portway.engine.asgi import ASGIEngine
 from portway.engine.counters import DRAINING, READY
 from portway.errors import ShutdownFailed, StartupFailed
+from portway.server import overdue
 from portway.server.assignment import Assignment
 from portway.server.connecting import connect
 from portway.server.logs import describe_exception
@@ -110,6 +111,7 @@ class ASGIWorker:
             state=state,
         )
         connect(self._engine, self._assignment)
+        overdue.prepare(self._engine, self._assignment)
         self._listen_to_signals(loop)
         self._engine.start()
         self._slot.state = READY

@@ -48,7 +48,17 @@ class Changed(msgspec.Struct, tag="changed", frozen=True):
     files: str
 
 
-Message = Ready | Failed | Preloaded | Changed
+class Stuck(msgspec.Struct, tag="stuck", frozen=True):
+    """A request goes on in the worker although it was interrupted; only the worker's end will end it.
+
+    Attributes:
+        request: 'GET /path'.
+    """
+
+    request: str
+
+
+Message = Ready | Failed | Stuck | Preloaded | Changed
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from portway.server.logs import ErrorLog, describe_exception
+
+if TYPE_CHECKING:
+    import asyncio
 
 REFUSALS_PER_WINDOW = 20
 WINDOW_S = 10.0
@@ -74,6 +78,24 @@ class Reporter:
                 self._log.entry("warning", f"refused a request from {peer}: {status}, {why}")
             else:
                 self._log.entry("warning", f"closed a connection from {peer}: {why}")
+
+    def stack(self, subject: int | asyncio.Task[Any]) -> str:
+        """Return where a thread (its ident) or a task is, in lines for the log."""
+        from portway.server import stacks  # only an overdue request needs it
+
+        return stacks.of_thread(subject) if isinstance(subject, int) else stacks.of_task(subject)
+
+    def overdue(self, request: str, seconds: float, answered: bool, stack: str) -> None:
+        """Log a request that is over its deadline.
+
+        Args:
+            request: 'GET /path'.
+            seconds: How long it has taken.
+            answered: Whether its client is told so.
+            stack: Where it was.
+        """
+        end = "answered 504" if answered else "nobody is there to be answered"
+        self._log.entry("error", f"{request} took more than {seconds:.1f} s (--timeout): {end}", stack)
 
     def _next_window(self) -> int:
         """Start a new window if the old one is over; return how many refusals the old one left out."""

@@ -8,6 +8,7 @@ from types import FrameType
 from portway.apps import Application
 from portway.engine.counters import DRAINING, READY
 from portway.engine.wsgi import WSGIEngine
+from portway.server import overdue
 from portway.server.assignment import Assignment
 from portway.server.connecting import connect
 from portway.server.messages import Ready
@@ -57,6 +58,7 @@ class WSGIWorker:
         """
         self._check_ready()
         connect(self._engine, self._assignment)
+        overdue.prepare(self._engine, self._assignment)
         self._listen_to_signals()
         threads = self._assignment.shared.settings.process.threads
         self._slot.state = READY
