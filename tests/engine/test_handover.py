@@ -32,6 +32,14 @@ class Report:
         """Fail: there are no requests here."""
         raise AssertionError(why)
 
+    def stack(self, subject: object) -> str:
+        """Fail: nothing can be overdue here."""
+        raise AssertionError(subject)
+
+    def overdue(self, request: str, seconds: float, answered: bool, stack: str) -> None:
+        """Fail as well."""
+        raise AssertionError(request)
+
 
 def test_a_message_without_a_descriptor() -> None:
     """The system drops the descriptor when the receiver has none left; the sender has counted it already."""

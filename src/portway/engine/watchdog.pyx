@@ -31,6 +31,7 @@ cdef extern from "Python.h":
     int PyThreadState_SetAsyncExc(unsigned long ident, void* exception) noexcept
 
 cdef enum:
+    PATIENCE_LEAST_MS = 1000    # a thread among many busy ones waits long for its turn of the GIL
     PATIENCE_MOST_MS = 5000
     AFTER_A_FAULT_MS = 1000
 
@@ -56,7 +57,7 @@ cdef class Watchdog:
 
     def __init__(self, uint64_t timeout_ms, report):
         self.timeout_ms = timeout_ms
-        self.patience_ms = min(timeout_ms // 2 + 1, <uint64_t>PATIENCE_MOST_MS)
+        self.patience_ms = max(<uint64_t>PATIENCE_LEAST_MS, min(timeout_ms // 2, <uint64_t>PATIENCE_MOST_MS))
         self.report = report
 
     def __dealloc__(self):

@@ -33,7 +33,7 @@ from portway.server.children import Child, Generation, Preloader, WorkerProcess
 from portway.server.generations import Generations
 from portway.server.invocation import Invocation
 from portway.server.logs import describe_exception
-from portway.server.messages import Changed, Failed, Preloaded, Ready
+from portway.server.messages import Changed, Failed, Preloaded, Ready, Stuck
 from portway.server.notify import Notifier
 from portway.server.opening import Opened, open_shared
 from portway.server.preloading import become_subreaper, run_preloader
@@ -316,6 +316,9 @@ class Arbiter:
                 case Ready() if isinstance(child, WorkerProcess) and not child.leaving:
                     child.limits = limits_for(child.generation.shared.settings, self._clock())
                     self._generations.is_ready(child, message)
+                case Stuck() if isinstance(child, WorkerProcess):
+                    child.stuck = message.request
+                    self._next_look = self._clock()
                 case Preloaded() if isinstance(child, Preloader) and not child.leaving:
                     self._generations.is_loaded(child)
                 case Changed() if not self._stopping:

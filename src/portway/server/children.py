@@ -95,6 +95,7 @@ class WorkerProcess(Child, eq=False, kw_only=True):
         ready: What it said when it began to answer requests; None before.
         retiring: It goes on serving until another one is ready in its place.
         limits: When it is to be recycled; None before it is ready.
+        stuck: A request that it cannot end, "" when there is none.
     """
 
     slot: int
@@ -102,6 +103,7 @@ class WorkerProcess(Child, eq=False, kw_only=True):
     ready: Ready | None = None
     retiring: bool = False
     limits: Limits | None = None
+    stuck: str = ""
 
     @property
     def started(self) -> bool:

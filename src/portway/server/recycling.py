@@ -1,4 +1,4 @@
-"""Recycling: which worker has served long enough, by its requests, its memory or its age.
+"""Recycling: which worker has served long enough, by its requests, its memory or its age, or is stuck.
 
 Looked at once a second, one worker at a time: another one is started, and the old one drains when that
 one is ready. So a limit is where replacing begins, not a number that is never exceeded.
@@ -57,6 +57,8 @@ def why_recycle(worker: WorkerProcess, now: float) -> str:
         worker: A worker that is ready.
         now: Monotonic seconds.
     """
+    if worker.stuck:
+        return f"it cannot end {worker.stuck} (--timeout)"
     limits = worker.limits
     if limits is None:
         return ""

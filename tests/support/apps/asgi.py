@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -24,9 +26,15 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
         case "/slow":
             await asyncio.sleep(float(query))
         case "/block":
-            import time
-
             time.sleep(float(query))  # noqa: ASYNC251, TID251
+        case "/stubborn":
+            while True:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0.05)
+        case "/stubborn-step":
+            while True:
+                with contextlib.suppress(BaseException):
+                    time.sleep(0.05)  # noqa: ASYNC251, TID251
         case "/stream":
             await stream(send)
             return

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -23,6 +25,14 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes] 
         case "/stream":
             start_response("200 OK", [("Content-Type", "text/plain")])
             return endless()
+        case "/wait":  # for something that never comes, in C
+            ours, theirs = socket.socketpair()
+            with ours, theirs:
+                ours.recv(1)
+        case "/stubborn":
+            while True:
+                with contextlib.suppress(BaseException):
+                    time.sleep(0.05)  # noqa: TID251
         case "/die":
             os.kill(os.getpid(), signal.SIGKILL)
         case "/deaf":
