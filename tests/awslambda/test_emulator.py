@@ -38,6 +38,11 @@ def handler(event, context):
         while True: eaten.append(b"y" * 1_000_000)
     if what == "fork":
         if os.fork() == 0: time.sleep(60)
+    if what == "both":  # parent and child come back
+        os.fork()
+        return {"pid": os.getpid(), "event": event}
+    if what == "stream":
+        return pieces()
     if what == "wait":
         open(event["here"], "w").close()
         while not os.path.exists(event["until"]): time.sleep(0.005)
@@ -52,6 +57,11 @@ def handler(event, context):
         return {"arn": context.invoked_function_arn, "left": context.get_remaining_time_in_millis(),
                 "memory": context.memory_limit_in_mb, "client": context.client_context.custom}
     return {"pid": os.getpid(), "event": event}
+
+def pieces():
+    yield b"one"
+    os.fork()
+    yield b"two"
 """
 
 CLIENTS = [pytest.param("aws", marks=needs("awslambdaric")), "portway"]
@@ -204,7 +214,7 @@ def test_the_environment_is_lambdas_and_nothing_of_this_shell(client: str, make:
 
 
 def test_options_of_the_handler_pass_from_the_shell() -> None:
-    shell = {"HOME": "/root", "PORTWAY_COMPRESS": "off", "PORTWAY_WORKERS": "3"}
+    shell = {"HOME": "/root", "PORTWAY_COMPRESS": "off", "PORTWAY_WORKERS": "3", "PORTWAY_ACCESS_LOG": "/a"}
     assert own_options(shell) == {"PORTWAY_COMPRESS": "off"}
 
 
@@ -246,6 +256,41 @@ def test_what_a_function_forks_ends_with_it(make: Any) -> None:
     pool = make("portway", timeout_s=5)
     assert not pool.ask({"do": "fork"}).error
     pool.close()  # returns: nothing is left in the process group to wait for
+
+
+def test_a_function_whose_child_comes_back_too_answers_once(make: Any, tmp_path: Path) -> None:
+    pool = make("portway", timeout_s=WAIT_S)
+    pid = body(pool.ask({}))["pid"]
+    for number in range(3):
+        assert body(pool.ask({"do": "both", "n": number})) == {
+            "pid": pid,
+            "event": {"do": "both", "n": number},
+        }
+    assert pool.ask({"do": "stream"}).whole() == b"onetwo"
+    assert body(pool.ask({}))["pid"] == pid
+
+
+def test_a_registered_function_whose_child_comes_back_too(client: str, make: Any, tmp_path: Path) -> None:
+    pool = make(client, "consumer.handler", timeout_s=WAIT_S)
+    (tmp_path / "consumer.py").write_text(QUEUE)
+    event = {"Records": [{"eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:::q"}]}
+    pid = body(pool.ask(event))
+    assert [body(pool.ask(event)) for _ in range(3)] == [pid] * 3
+
+
+QUEUE = """
+import os
+import portway.awslambda
+
+def app(environ, start_response): ...
+
+handler = portway.awslambda.handler(app)
+
+@handler.on("sqs")
+def consume(event, context):
+    os.fork()
+    return os.getpid()
+"""
 
 
 def test_changed_code_is_loaded(client: str, make: Any, tmp_path: Path) -> None:

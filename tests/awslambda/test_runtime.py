@@ -173,6 +173,25 @@ def test_failures_are_reported_and_the_next_event_works(api: RuntimeAPIServer, s
     assert function.process.poll() is None
 
 
+@pytest.mark.parametrize(
+    "event",
+    [b"", b"not json", b'{"a": "\xff"}', b'{"a": 1', b"[" * 200_000, b'{"a": "\\ud800"}'],
+    ids=["empty", "words", "no UTF-8", "cut", "deep", "half a pair"],
+)
+def test_events_that_cannot_be_read(event: bytes, api: RuntimeAPIServer, start: Start) -> None:
+    function = start("fn:wsgi")
+    assert api.ask(event).path.endswith("/error")
+    assert answered("http-api", api.ask(http_api(Wire())).json()).status == 200
+    assert function.process.poll() is None
+
+
+@pytest.mark.parametrize("name", ["Lambda_Runtime_Client_Context", "Lambda_Runtime_Cognito_Identity"])
+def test_a_context_that_cannot_be_read(name: str, api: RuntimeAPIServer, start: Start) -> None:
+    start("fn:plain")
+    assert api.ask({}, **{name: "{not json"}).path.endswith("/error")
+    assert api.ask({"n": 1}).json() == {"event": {"n": 1}}
+
+
 def test_an_event_that_belongs_to_nobody(api: RuntimeAPIServer, start: Start) -> None:
     start("fn:app")
     posted = api.ask({"hello": "world"})

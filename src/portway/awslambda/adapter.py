@@ -241,6 +241,8 @@ class LambdaHandler:
                 raise UnknownEvent(event)
             return self._called(function, event, context)
         finally:
+            if invocation.forked:
+                os._exit(70)  # a child of the application's: its parent answers
             invocation.context = None
 
     def _websocket(self, event: Event, context: Any) -> Any:

@@ -21,6 +21,10 @@ INIT_LIMIT_S = 10.0
 """What Lambda gives an initialisation. It starts one that takes longer over again; here the event fails."""
 
 
+_OF_THE_SERVER_TOO = frozenset(("access_log", "app", "factory", "interface", "lifespan", "root_path"))
+"""Options that `portway serve` takes from the same variables, with values of its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Function:
     """A function's configuration.
@@ -105,6 +109,6 @@ def _python_path() -> str:
 
 
 def own_options(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of a shell that are options of the handler: set for it, and no leak."""
-    known = {variable for variable, _, _ in FIELDS.values()}
+    """Return the variables of a shell that are options of the handler alone: set for it, and no leak."""
+    known = {variable for name, (variable, _, _) in FIELDS.items() if name not in _OF_THE_SERVER_TOO}
     return {name: value for name, value in environ.items() if name in known}

@@ -130,11 +130,13 @@ def _answer(api: RuntimeAPI, function: Callable[[Any, Any], Any], given: Invocat
         if isinstance(function, LambdaHandler):
             function.rescue = partial(_rescue, function, api.address, given.request_id, event)
         result = function(event, context)
+        _only_parent()
         if inspect.iscoroutine(result):
             result = _awaited(result)
         if isinstance(result, Iterator):
             _stream(api, given.request_id, result)
             return
+        _only_parent()
         answer, content_type = encoded(result)
     except RuntimeAPIError:
         raise
@@ -142,6 +144,12 @@ def _answer(api: RuntimeAPI, function: Callable[[Any, Any], Any], given: Invocat
         _report(api, given.request_id, error)
         return
     _respond(api, given.request_id, answer, content_type)
+
+
+def _only_parent() -> None:
+    """End a child that the function forked and that came back from it: the parent answers."""
+    if invocation.forked:
+        os._exit(70)
 
 
 def _rescue(function: LambdaHandler, address: str, request_id: str, event: Any) -> None:
@@ -167,8 +175,7 @@ def _respond(api: RuntimeAPI, request_id: str, answer: bytes, content_type: str)
 
 
 def _report(api: RuntimeAPI, request_id: str, error: BaseException) -> None:
-    if invocation.forked:
-        os._exit(70)
+    _only_parent()
     if isinstance(error, KeyboardInterrupt):
         raise error
     log("the invocation failed")
@@ -205,10 +212,11 @@ def _stream(api: RuntimeAPI, request_id: str, pieces: Iterator[Any]) -> None:
     stream.open("application/octet-stream")
     try:
         for piece in pieces:
+            _only_parent()
             stream.send(piece.encode() if isinstance(piece, str) else piece)
+        _only_parent()
     except BaseException as error:
-        if invocation.forked:
-            os._exit(70)
+        _only_parent()
         log("the function failed while its answer was streamed")
         stream.end(error)
         return
