@@ -80,7 +80,7 @@ class Loop:
         loop: Any = self.loop
         loop.call_soon = self._note
         try:
-            task = _Task(coroutine, loop=loop, name="request")  # unnamed, it would make a name up
+            task = _Task(coroutine, loop=loop)
         finally:
             del loop.call_soon
         step, context = self._step
