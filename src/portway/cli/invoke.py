@@ -29,7 +29,7 @@ time it took, to standard error. Exits 1 when the function failed."""
 def invoke_command() -> click.Command:
     """Return the command."""
     own = [
-        click.Option(["--event"], metavar="FILE", help="The event, JSON; - is standard input."),
+        click.Option(["--event", "event_file"], metavar="FILE", help="The event, JSON; - is standard input."),
         click.Option(
             ["--path"], metavar="PATH", help="Make the event of a request for this path (and ?query)."
         ),
@@ -104,15 +104,15 @@ def _event(given: dict[str, Any]) -> bytes:
     Raises:
         UsageError: There is none, or there are two.
     """
-    if (given["event"] is None) == (given["path"] is None):
+    if (given["event_file"] is None) == (given["path"] is None):
         raise UsageError(
             "one event is needed", "--event FILE, or --path /x for the event of a request; not both."
         )
-    if given["event"] is not None:
+    if given["event_file"] is not None:
         for flag in ("method", "data", "header"):
             if given[flag]:
                 raise Conflict(f"--{flag}", "--event", "it belongs to the event of a request", "use --path.")
-        return _read(given["event"])
+        return _read(given["event_file"])
     return _made(given)
 
 
