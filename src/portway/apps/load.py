@@ -13,7 +13,6 @@ from portway.apps.detect import Detected, detect
 from portway.apps.find import describe, find
 from portway.apps.importing import import_target
 from portway.apps.target import Target, parse_target
-from portway.config import read_env_file
 from portway.config.settings import Function
 from portway.errors import AppNotFound, NotAnApplication, shown
 
@@ -71,6 +70,8 @@ def load(
     if chdir:
         _change_directory(target, chdir)
     if env_file:
+        from portway.config.env_file import read_env_file  # late: most servers have none
+
         for name, value in read_env_file(env_file).items():
             os.environ.setdefault(name, value)
     module = import_target(parsed, Path.cwd())

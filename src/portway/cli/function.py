@@ -14,8 +14,9 @@ import click
 
 from portway.apps import Target, parse_target
 from portway.apps.importing import package_root
-from portway.config import Loaded, read_env_file
+from portway.config import Loaded
 from portway.config.amounts import Count, Seconds
+from portway.config.env_file import read_env_file
 from portway.config.kinds import Kind, Refused
 from portway.errors import AppNotFound, BadValue, UsageError, shown
 

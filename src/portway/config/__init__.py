@@ -10,7 +10,6 @@ from portway.config.address import (
     UnixAddress,
     parse_address,
 )
-from portway.config.env_file import read_env_file
 from portway.config.load import ConfigFile, EnvFile, Loaded, load
 from portway.config.origin import Origin
 from portway.config.resolve import resolve
@@ -35,6 +34,5 @@ __all__ = [
     "UnixAddress",
     "load",
     "parse_address",
-    "read_env_file",
     "resolve",
 ]

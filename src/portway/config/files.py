@@ -7,7 +7,6 @@ served never depends on a file that somebody else put above.
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 from portway.config.load import ConfigFile
@@ -64,6 +63,8 @@ def _read(path: Path, shown_as: str) -> ConfigFile | None:
 
 def parse_toml(text: str, shown_as: str) -> dict[str, object]:
     """Return a TOML document, or raise ConfigFileError with the line that is wrong."""
+    import tomllib  # late: many servers have no file
+
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:

@@ -10,7 +10,6 @@ from pathlib import Path
 import msgspec
 
 from portway.config.declared import BY_NAME
-from portway.config.env_file import read_env_file
 from portway.config.files import discover, read_named
 from portway.config.load import ConfigFile, EnvFile, Loaded, load
 from portway.errors import BadValue
@@ -37,6 +36,8 @@ def resolve(
     loaded = load(flags, environ, file)
     directory = _working_directory(loaded, cwd)
     if name := loaded.settings.app.env_file:
+        from portway.config.env_file import read_env_file  # late: most servers have none
+
         env_file = EnvFile(name, read_env_file(name, directory))
         loaded = load(flags, environ, file, env_file)
     return _absolute(loaded, directory)

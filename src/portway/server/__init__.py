@@ -28,11 +28,15 @@ def serve(settings: Settings, invocation: Invocation | None = None) -> int:
     Raises:
         PortwayError: The server cannot start. Raised in the arbiter only.
     """
-    # Both kinds of worker, before the fork: they share the memory, start sooner, and are loaded even
-    # where the user they run as may not read the server's own files.
-    from portway.server import asgi_worker, wsgi_worker  # noqa: F401
+    # What workers run, before the fork: they share the memory, start sooner, and have it even where the
+    # user they run as may not read the server's own files.
+    from portway.server import wsgi_worker  # noqa: F401
     from portway.server.arbiter import Arbiter
     from portway.server.assignment import BecomeChild
+    from portway.server.sharing import may_be_asgi
+
+    if may_be_asgi(settings):
+        from portway.server import asgi_worker  # noqa: F401
 
     try:
         with Arbiter(settings, invocation) as arbiter:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterable
-from wsgiref.types import WSGIApplication
+from typing import TYPE_CHECKING
 
 from portway.config import Settings
 from portway.engine.wsgi import WSGIEngine
@@ -16,6 +16,9 @@ from portway.server.listeners import open_listeners
 from portway.server.logs import AccessLog, ErrorLog
 from portway.server.reporter import Reporter
 from portway.server.signals import ignore
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 
