@@ -309,10 +309,21 @@ def test_the_access_log_names_the_client(tmp_path: Path) -> None:
                 for client in ("192.0.2.1", "unknown", "2001:db8::1"):
                     ask(wire, f"X-Forwarded-For: 6.6.6.6, {client}")
                 ask(wire)
+                ask(wire, "X-Forwarded-For: 192.0.2.9")
+                wire.send(b"broken\r\n\r\n")  # a request without a client of its own
+                assert wire.final().status == 400
             one(server, "X-Forwarded-For: 192.0.2.1", source=STRANGER)
             assert server.stop() == 0
         clients = [line.split()[0] for line in log.read_text().splitlines()]
-        assert clients == ["192.0.2.1", "unknown", "2001:db8::1", "127.0.0.1", STRANGER]
+        assert clients == [
+            "192.0.2.1",
+            "unknown",
+            "2001:db8::1",
+            "127.0.0.1",
+            "192.0.2.9",
+            "127.0.0.1",
+            STRANGER,
+        ]
 
 
 def test_peers_are_compared_by_value() -> None:

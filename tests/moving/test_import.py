@@ -36,6 +36,7 @@ def test_a_configuration_file_of_gunicorn(tmp_path: Path) -> None:
         "worker_class = 'gthread'\n"
         "threads = 8\n"
         "keepalive = 5\n"
+        "timeout = 90\n"
         "max_requests, max_requests_jitter = 1000, 50\n"
         "preload_app = True\n"
         "accesslog = '-'\n"
@@ -53,15 +54,16 @@ def test_a_configuration_file_of_gunicorn(tmp_path: Path) -> None:
         "app": "shop:app",
         "bind": ["0.0.0.0:8000", "unix:/run/app.sock", "[::1]:81"],
         "workers": 3,
-        "threads": 8,
         "preload": True,
         "keep-alive": 5,
+        "timeout": 90,
         "max-requests": 1000,
         "max-requests-jitter": 50,
         "access-log": "-",
         "umask": 0o027,
         "forwarded-allow-ips": ["10.0.0.0/8", "127.0.0.1"],
-    } | {key: value for key, value in table.items() if key == "threads"}
+        "threads": 8,
+    }
     assert "limit_request_line: 1000000000 cannot be limit-request-line, which must be from 64 to 1M" in notes
     assert (
         'post_fork: put the function into a module and name it: [hooks] post_fork = "module:function"'

@@ -368,6 +368,7 @@ cdef class Base:
         self.access.record(
             head, c.who(), c.status, c.sent - c.head_sent, pw_now_ns() - c.began_ns if head is not None else 0
         )
+        c.claimed = None                    # a request that is refused before it is read has no client of its own
         return self.on_logged()
 
     cdef int tell(self, int status, const char* why, Connection c) except -1:

@@ -207,16 +207,10 @@ def _who(draft: Draft, option: str, value: Any) -> None:
 
 
 def _timeout(draft: Draft, value: Any) -> None:
-    if "timeout" in _option_names():
-        draft.put("timeout", value, "timeout")
-    else:
-        draft.note("timeout", "a worker that is busy is not killed; one whose engine stands still is")
-
-
-def _option_names() -> frozenset[str]:
-    from portway.config.declared import BY_NAME
-
-    return frozenset(BY_NAME)
+    draft.put("timeout", value, "timeout")
+    draft.note(
+        "timeout", "counts for one request until its response begins, and ends that request, not the worker"
+    )
 
 
 def _env(draft: Draft, value: Any) -> None:
