@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
@@ -21,7 +22,7 @@ INSIDE = """async def app(scope, receive, send):
 """
 
 
-def settings(app: str, interface: str = "auto", user: str = "") -> Settings:
+def settings(app: str, interface: Literal["auto", "asgi", "wsgi"] = "auto", user: str = "") -> Settings:
     """Return settings with these."""
     return msgspec.structs.replace(
         Settings(), app=App(app=app, interface=interface), process=Process(user=user)
