@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import click
 
 import portway
@@ -43,6 +45,7 @@ def run_program(arguments: list[str], session: Session) -> int:
         PortwayError: What the command raises, and a command line that does not parse.
         KeyboardInterrupt: The command was interrupted.
     """
+    gc.enable()
     group = program()
     try:
         outcome = group.main(arguments or ["--help"], "portway", standalone_mode=False, obj=session)

@@ -158,6 +158,7 @@ class Arbiter:
             become_subreaper()
         self._call("on_starting")
         gc.freeze()  # a worker's collections would else write to, and so copy, every page it shares
+        gc.enable()  # the command line has done without
         self._look_closer()
         if self._inherited.parent:
             self._shared.log.entry("info", f"upgrade: beside the arbiter {self._inherited.parent}")
