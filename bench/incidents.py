@@ -120,9 +120,8 @@ def one_server(
     """Let it happen to one server, so often as `options` has rounds, and count."""
     port, times = free_port(), max(1, options.rounds)
     command = server.command(Launch(f"bench.apps.pid_{interface}:app", interface, port, workers=WORKERS))
-    command[-1:] = [*MORE_ARGUMENTS.get(server.name, []), *command[-1:]]
-    if incident.recycling:
-        command[-1:] = [*RECYCLING[server.name], *command[-1:]]
+    command += MORE_ARGUMENTS.get(server.name, [])
+    command += RECYCLING[server.name] if incident.recycling else []
     command = pinned(command)
     with running(server.name, command, port) as up:
         with Load(("127.0.0.1", port), keep_alive=KEPT, fresh=FRESH, pause_s=PAUSE_S) as load:
