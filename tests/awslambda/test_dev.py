@@ -122,7 +122,9 @@ application = get_wsgi_application()
 """
 
 HANDLER = """
-import os
+import json, os
+def mirror(event, context):
+    return {"statusCode": 200, "body": json.dumps(event["multiValueHeaders"])}
 def handler(event, context):
     if event.get("fail"):
         raise ValueError("as asked")
@@ -349,6 +351,50 @@ def test_a_handler_of_ones_own_and_its_variables(serve: Serve) -> None:
     )
     found = site.json("/x")
     assert (found["name"], found["OWN"], found["HOME"]) == ("shop", "of the shell", None)
+
+
+CHALICE = """
+from chalice import Chalice, Response
+app = Chalice(app_name="shop")
+print("printed while it is imported")
+
+@app.route("/hello/{name}")
+def hello(name):
+    return {"hello": name, "query": app.current_request.query_params}
+
+@app.route("/form", methods=["POST"], content_types=["application/x-www-form-urlencoded"])
+def form():
+    return Response(app.current_request.raw_body, headers={"Content-Type": "text/plain"})
+"""
+
+
+@needs("chalice")
+def test_chalice_behind_a_rest_api(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(CHALICE)
+    site = serve("dev", "shop:app", "--as", "lambda:rest")
+    assert site.json("/hello/Ada?q=1") == {"hello": "Ada", "query": {"q": "1"}}
+    kind = "application/x-www-form-urlencoded"
+    assert site.ask("/form", "POST", b"a=1", Content_Type=kind)[1] == b"a=1"
+    for method, path in (("GET", "/nothing"), ("PUT", "/form"), ("GET", "/hello/a/b")):
+        response, body = site.ask(path, method)
+        assert (response.status, json.loads(body)) == (403, {"message": "Missing Authentication Token"})
+    done = run(tmp_path, "invoke", "shop:app", "--door", "rest", "--path", "/hello/Ada")
+    assert json.loads(json.loads(done.stdout)["body"])["hello"] == "Ada"
+    done = run(tmp_path, "invoke", "shop:app", "--door", "rest", "--path", "/nothing")
+    assert done.returncode == 1
+    assert "--path must be a path that a route of the application takes" in done.stderr
+
+
+def test_field_lines_arrive_one_by_one(serve: Serve) -> None:
+    site = serve("dev", "fn:mirror", "--as", "lambda:rest")
+    connection = site.connect()
+    connection.putrequest("GET", "/x")
+    for value in ("1", "2"):
+        connection.putheader("x-MINE", value)
+    connection.endheaders()
+    found = json.loads(connection.getresponse().read())
+    connection.close()
+    assert found["x-MINE"] == ["1", "2"]
 
 
 def test_changed_code_needs_no_restart(serve: Serve, tmp_path: Path) -> None:

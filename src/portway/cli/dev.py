@@ -9,7 +9,7 @@ import click
 
 from portway.cli.command import SETTINGS, TopicCommand
 from portway.cli.emulate import with_room
-from portway.cli.function import DOORS, function_of, function_parameters
+from portway.cli.function import DOORS, function_of, function_parameters, resources_of
 from portway.cli.function import SETTINGS as NAMES
 from portway.cli.invoke import log_line
 from portway.cli.options import load_settings, setting_parameters
@@ -117,7 +117,8 @@ def _dev(**given: Any) -> int:
             log_line(f"{door.kind}: {function.environ['PORTWAY_APP']} ({facts}) on {address}{path}")
 
     pool = Pool(function, log_line, limit=limit, reload=True)
-    front = FrontDoor(door, pool, log_line, streams=given["stream"], cors=cors)
+    resources = resources_of(function, door.kind)
+    front = FrontDoor(door, pool, log_line, streams=given["stream"], cors=cors, resources=resources)
     try:
         serve_single(front, with_room(loaded.settings, limit + _ANSWERING, 11 * _MIB), started)
     finally:

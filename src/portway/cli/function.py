@@ -106,6 +106,15 @@ def function_of(
     )
 
 
+def resources_of(function: Function, door: str) -> Mapping[str, list[str]]:
+    """Return the resources that an application declares for its REST API: Chalice's routes, or none."""
+    if door != "rest" or importlib.util.find_spec("chalice") is None:
+        return {}
+    from portway.awslambda.emulator.resources import declared
+
+    return declared(function)
+
+
 def _read(kind: Kind, flag: str, text: str) -> Any:
     try:
         return kind.from_text(text)

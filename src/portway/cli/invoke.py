@@ -7,13 +7,14 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from portway.cli.command import SETTINGS, TopicCommand
-from portway.cli.function import DOORS, function_of, function_parameters
+from portway.cli.function import DOORS, function_of, function_parameters, resources_of
 from portway.cli.function import SETTINGS as NAMES
 from portway.cli.options import load_settings, setting_parameters
 from portway.cli.session import Session
@@ -60,6 +61,8 @@ def _invoke(**given: Any) -> int:
     event = _event(given)
     function = function_of(context, loaded, session.environ)
     session.require_unix()
+    if event is None:
+        event = _made(given, resources_of(function, given["door"]))
 
     from portway.awslambda.emulator.invocation import BrokenStream
     from portway.awslambda.emulator.pool import Pool
@@ -98,8 +101,8 @@ def _print(body: bytes) -> None:
     click.echo(text)
 
 
-def _event(given: dict[str, Any]) -> bytes:
-    """Return the event's bytes.
+def _event(given: dict[str, Any]) -> bytes | None:
+    """Return the event's bytes, or None when it is to be made of a request.
 
     Raises:
         UsageError: There is none, or there are two.
@@ -113,16 +116,22 @@ def _event(given: dict[str, Any]) -> bytes:
             if given[flag]:
                 raise Conflict(f"--{flag}", "--event", "it belongs to the event of a request", "use --path.")
         return _read(given["event_file"])
-    return _made(given)
+    if not given["path"].startswith("/"):
+        raise BadValue("--path", given["path"], 'must begin with "/"')
+    return None
 
 
-def _made(given: dict[str, Any]) -> bytes:
+def _made(given: dict[str, Any], resources: Mapping[str, list[str]]) -> bytes:
     from portway.awslambda.front import Door, HTTPRequest, build_event
+    from portway.awslambda.front.routes import Routes
     from portway.awslambda.front.wsgi import new_stamp
 
     path, _, query = given["path"].partition("?")
-    if not path.startswith("/"):
-        raise BadValue("--path", given["path"], 'must begin with "/"')
+    match = Routes(resources).match(path)
+    if resources and match is None:
+        hint = f"it has {', '.join(list(resources)[:5])}."
+        problem = "must be a path that a route of the application takes"
+        raise BadValue("--path", given["path"], problem, hint=hint)
     data = given["data"] or ""
     body = _read(data[1:]) if data.startswith("@") else data.encode("utf-8", "surrogateescape")
     door = Door(given["door"])
@@ -135,7 +144,7 @@ def _made(given: dict[str, Any]) -> bytes:
         fields.append(("Content-Type", kind))
     method = given["method"] or ("POST" if body else "GET")
     request = HTTPRequest(method, path, query, fields, body)
-    event = build_event(door, request, new_stamp())
+    event = build_event(door, request, new_stamp(), match)
     return json.dumps(event, ensure_ascii=False).encode("utf-8", "replace")
 
 

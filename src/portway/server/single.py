@@ -41,6 +41,7 @@ def serve_single(app: WSGIApplication, settings: Settings, started: Callable[[It
     off = settings.log.access == "off"
     access = None if off else AccessLog(settings.log.access, settings.log.access_format)
     engine = WSGIEngine(app, settings, report=Reporter(log), access=access, multiprocess=False)
+    engine.tell_fields = True  # front doors hand them on one by one
     stopping = False
 
     def obey(number: int) -> None:

@@ -16,11 +16,14 @@ from ..errors import BadReply
 from ..events.reply import NO_BODY, field_name
 from ..front import BadAnswer, Door, HTTPRequest, Refusal, Response, Stamp, build_event, read_answer, refusal
 from ..front.door import INVOKE_LIMIT
+from ..front.request import Match
+from ..front.routes import Routes
 from ..front.wsgi import BodyTooLarge, new_stamp, request_of, send
 from ..runtime.stream import INTEGRATION
 from .cors import CORS
 from .invocation import Answer, Stream
 from .pool import Pool, Throttled
+from .resources import Resources
 
 TIMEOUTS_S = {"rest": 29.0, "http": 30.0}
 """How long a door waits for its function; the others wait for the function's own timeout."""
@@ -40,6 +43,7 @@ class FrontDoor:
         streams: Whether it is set up to stream (invoke mode RESPONSE_STREAM, transfer mode STREAM).
         cors: Its CORS settings (HTTP API and Function URL).
         timeout_s: How long it waits for the function; None takes the service's own limit.
+        resources: A REST API's resources and their methods; none for one that passes everything on.
     """
 
     def __init__(
@@ -51,12 +55,15 @@ class FrontDoor:
         streams: bool = False,
         cors: CORS | None = None,
         timeout_s: float | None = None,
+        resources: Resources | None = None,
     ) -> None:
         self._door = door
         self._pool = pool
         self._log = log
         self._streams = streams and door.kind in ("url", "rest")
         self._cors = cors if cors is not None and door.kind in ("url", "http") else CORS()
+        self._resources = resources or {}
+        self._routes = Routes(self._resources)
         self._timeout_s = TIMEOUTS_S.get(door.kind) if timeout_s is None else timeout_s
         if self._streams:
             self._timeout_s = timeout_s
@@ -75,14 +82,24 @@ class FrontDoor:
         except BodyTooLarge:
             why = f"the body has more than {self._door.request_limit} bytes"
             return self._refuse(start_response, "too-large", why, stamp.request_id)
-        try:
-            event = json.dumps(build_event(self._door, request, stamp), ensure_ascii=False).encode()
-        except LookupError as error:
-            return self._refuse(start_response, "no-stage", str(error), stamp.request_id)
+        inner = self._door.within(request.path)
+        if inner is None:
+            why = f"{request.path!r} is not below the stage {self._door.stage!r}"
+            return self._refuse(start_response, "no-stage", why, stamp.request_id)
+        match = self._routes.match(inner)
+        if self._resources and (match is None or not self._takes(match, request.method)):
+            why = f"no resource takes {request.method} {inner!r}"
+            return self._refuse(start_response, "no-route", why, stamp.request_id)
+        built = build_event(self._door, request, stamp, match)
+        event = json.dumps(built, ensure_ascii=False).encode("utf-8", "replace")
         if len(event) > INVOKE_LIMIT:
             why = f"the event has {len(event)} bytes, Lambda takes {INVOKE_LIMIT}"
             return self._refuse(start_response, "too-large", why, stamp.request_id)
         return self._invoked(start_response, request, stamp, event, origin)
+
+    def _takes(self, match: Match, method: str) -> bool:
+        methods = self._resources[match.resource]
+        return method in methods or "ANY" in methods
 
     def _invoked(
         self, start_response: Any, request: HTTPRequest, stamp: Stamp, event: bytes, origin: str
