@@ -325,7 +325,7 @@ def test_without_cors_the_application_answers(serve: Serve) -> None:
 
 
 def test_binary_types_of_a_rest_api(serve: Serve) -> None:
-    site = serve("dev", "site_flask:app", "--as", "lambda:rest", "--binary-type", "image/gif")
+    site = serve("dev", "site_flask:app", "--as", "lambda:rest", "--binary-media-types", "image/gif")
     _, body = site.ask("/bytes", Accept="image/png")
     assert body == base64.b64encode(bytes(range(256)))  # as API Gateway does when the type is not set
 
@@ -474,6 +474,7 @@ def test_invoke_with_a_request(door: str, tmp_path: Path) -> None:
         (["dev", "fn:handler", "--as", "lambda:alb", "--stream"], "--stream conflicts with --as lambda:alb"),
         (["dev", "fn:handler", "--as", "lambda:url", "--stage", "x"], "--stage conflicts with"),
         (["dev", "fn:handler", "--as", "lambda", "--environments", "0"], "--environments must be from 1"),
+        (["dev", "fn:handler", "--as", "lambda", "--no-multi-value-headers"], "--no-multi-value-headers c"),
     ],
 )
 def test_mistakes_are_named(arguments: list[str], text: str, tmp_path: Path) -> None:

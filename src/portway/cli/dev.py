@@ -18,6 +18,7 @@ from portway.config.amounts import Count
 from portway.config.kinds import Refused
 from portway.errors import BadValue, Conflict, UsageError
 
+_DOOR = ("stage", "binary-media-types", "multi-value-headers")
 _MIB = 1 << 20
 _ANSWERING = 4
 """Threads beyond one for each environment: they say that all are busy."""
@@ -35,23 +36,13 @@ default), alb (Application Load Balancer)."""
 
 def dev_command() -> click.Command:
     """Return the command."""
-    names = (*NAMES, "bind", "access-log", "log-level")
+    names = (*NAMES, *_DOOR, "bind", "access-log", "log-level")
     own = [
         click.Option(["--as", "parity"], metavar="lambda[:DOOR]", help="What to be on this machine."),
         click.Option(
             ["--stream"],
             is_flag=True,
             help="Set door (url or rest) and handler up to stream, as the invoke mode RESPONSE_STREAM.",
-        ),
-        click.Option(
-            ["--stage"], metavar="NAME", default="", help="The stage in the path of a REST or HTTP API."
-        ),
-        click.Option(
-            ["--binary-type"],
-            metavar="TYPE",
-            multiple=True,
-            default=("*/*",),
-            help="A REST API's binaryMediaTypes. Repeatable. [*/*]",
         ),
         click.Option(
             ["--cors-origin"],
@@ -61,11 +52,6 @@ def dev_command() -> click.Command:
         ),
         click.Option(
             ["--cors-credentials"], is_flag=True, help="That setting allows cookies and authorization."
-        ),
-        click.Option(
-            ["--no-multi-value"],
-            is_flag=True,
-            help="The load balancer's target group has no multi-value headers.",
         ),
         click.Option(
             ["--environments"],
@@ -101,11 +87,12 @@ def _dev(**given: Any) -> int:
     from portway.awslambda.front import Door
     from portway.server.single import serve_single
 
+    setup = loaded.settings.function
     door = Door(
         kind,
-        stage=given["stage"],
-        binary_types=tuple(given["binary_type"]),
-        multi_value=not given["no_multi_value"],
+        stage=setup.stage if kind in ("rest", "http") else "",
+        binary_types=setup.binary_types or ("*/*",),
+        multi_value=setup.multi_value,
         region=function.region,
     )
     cors = CORS(tuple(given["cors_origin"]), allow_credentials=given["cors_credentials"])
@@ -149,7 +136,8 @@ def _check(kind: str, given: dict[str, Any]) -> None:
         "--stream": (given["stream"], ("url", "rest")),
         "--stage": (given["stage"], ("rest", "http")),
         "--cors-origin": (given["cors_origin"], ("url", "http")),
-        "--no-multi-value": (given["no_multi_value"], ("alb",)),
+        "--binary-media-types": (given["binary_media_types"], ("rest",)),
+        "--no-multi-value-headers": (given["multi_value_headers"] is False, ("alb",)),
     }
     for flag, (value, kinds) in doors.items():
         if value and kind not in kinds:

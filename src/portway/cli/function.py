@@ -29,6 +29,7 @@ SETTINGS = ("app", "factory", "chdir", "env-file")
 DOORS = ("rest", "http", "url", "alb")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _FUNCTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_TIMEOUT_S = 3.0
 _MAIN = "portway.awslambda.main"
 
 
@@ -51,7 +52,6 @@ def function_parameters() -> list[click.Parameter]:
         click.Option(
             ["--function-timeout"],
             metavar="SECONDS",
-            default="3",
             help="The function's timeout; its process is killed when it takes longer. [3]",
         ),
         click.Option(
@@ -100,7 +100,7 @@ def function_of(
         name=name,
         region=parameters["region"],
         memory_mb=_read(Count(64, 10_240), "--memory", parameters["memory"]),
-        timeout_s=_read(Seconds(0.1, 900), "--function-timeout", parameters["function_timeout"]),
+        timeout_s=_timeout(parameters["function_timeout"], loaded.settings.function.timeout),
         environ={**variables, "PORTWAY_APP": app},
         snapstart=parameters["snapstart"],
     )
@@ -113,6 +113,13 @@ def resources_of(function: Function, door: str) -> Mapping[str, list[str]]:
     from portway.awslambda.emulator.resources import declared
 
     return declared(function)
+
+
+def _timeout(flag: str | None, configured: float) -> float:
+    """Return the flag's value, else what a file or the environment says, else Lambda's default."""
+    if flag is None:
+        return configured or _TIMEOUT_S
+    return float(_read(Seconds(0.1, 900), "--function-timeout", flag))
 
 
 def _read(kind: Kind, flag: str, text: str) -> Any:
