@@ -1,5 +1,8 @@
 # cython: language_level=3
+from libc.stdint cimport uint32_t
+
 from portway.engine.asgi_exchange cimport ASGIBase, Exchange
+from portway.engine.poller cimport Watched
 from portway.engine.watchdog cimport Watchdog
 
 
@@ -22,5 +25,6 @@ cdef class ASGIEngine(ASGIBase):
 
     cdef int run(self, Exchange exchange) except -1
     cdef int serve_batch(self) except -1
+    cdef int serve_portable(self, Watched watched, uint32_t what) except -1
     cdef int end(self) except -1
     cdef int start_watchdog(self) except -1

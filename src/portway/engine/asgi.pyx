@@ -192,22 +192,26 @@ cdef class ASGIEngine(ASGIBase):
     def on_portable(self, Watched watched, uint32_t what):
         try:
             self.tick()
-            if watched.kind == KIND_CONNECTION:
-                watched.armed &= ~what
-                if what & READABLE:
-                    self.loop.remove_reader(watched.fd)
-                else:
-                    self.loop.remove_writer(watched.fd)
-            self.poller.ready[0].watched = <void*>watched
-            self.poller.ready[0].what = what
-            self.poller.next = 0
-            self.poller.count = 1
-            self.dispatch(self.strand)
-            self.schedule_again()
+            if watched.fd >= 0:             # else the tick has just closed it, or passed it on
+                self.serve_portable(watched, what)
         except Exception as exc:
             self.fault(exc)
         if self.stopped:
             self.end()
+
+    cdef int serve_portable(self, Watched watched, uint32_t what) except -1:
+        if watched.kind == KIND_CONNECTION:
+            watched.armed &= ~what
+            if what & READABLE:
+                self.loop.remove_reader(watched.fd)
+            else:
+                self.loop.remove_writer(watched.fd)
+        self.poller.ready[0].watched = <void*>watched
+        self.poller.ready[0].what = what
+        self.poller.next = 0
+        self.poller.count = 1
+        self.dispatch(self.strand)
+        return self.schedule_again()
 
     # -- requests ------------------------------------------------------------------------------------------------
 
