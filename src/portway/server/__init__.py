@@ -33,8 +33,9 @@ def serve(settings: Settings, invocation: Invocation | None = None) -> int:
     from portway.server import wsgi_worker  # noqa: F401
     from portway.server.arbiter import Arbiter
     from portway.server.assignment import BecomeChild
-    from portway.server.sharing import may_be_asgi
+    from portway.server.sharing import import_what_is_asked_for, may_be_asgi
 
+    import_what_is_asked_for(settings)
     if may_be_asgi(settings):
         from portway.server import asgi_worker  # noqa: F401
 

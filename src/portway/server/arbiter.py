@@ -41,6 +41,7 @@ from portway.server.processors import bounds
 from portway.server.recycling import limits_for, recycles, why_recycle
 from portway.server.renewal import renew
 from portway.server.rescue import Rescue
+from portway.server.sharing import import_what_is_asked_for
 from portway.server.signals import SignalPipe, describe, has_terminal
 from portway.server.upgrade import inherit, start_again
 from portway.server.worker import run_worker
@@ -240,9 +241,9 @@ class Arbiter:
             return
         self._next_look = now + (self._scaling.sample_s if self._scaling else LOOK_S)
         if self._inherited.parent and not self._inherited.parent_lives:
-            self._shared.log.entry("info", f"upgrade: the arbiter {self._inherited.parent} is gone")
-            self._inherited.parent = 0
+            parent, self._inherited.parent = self._inherited.parent, 0
             self._opened.take_over(self._inherited.descriptors)
+            self._shared.log.entry("info", f"upgrade: the arbiter {parent} is gone")
             self._look_closer()
         if self._scaling:
             self._scaling.look(now)
@@ -260,6 +261,7 @@ class Arbiter:
             if settings.process.preload:
                 become_subreaper()
             renewed = renew(shared, settings)
+            import_what_is_asked_for(settings)
             self._hooks = _hooks_of(renewed)
             self._call("on_reload")
             return renewed

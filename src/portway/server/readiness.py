@@ -7,7 +7,6 @@ time (`--startup-timeout`).
 
 from __future__ import annotations
 
-import asyncio
 import io
 import sys
 from typing import Any
@@ -107,6 +106,8 @@ async def check_asgi(application: Application, target: str, root_path: str, stat
     Raises:
         StartupFailed: It raised, or answered with another status.
     """
+    from asyncio import Event  # late: the WSGI side does without
+
     request = _Request(target, root_path)
     status = 0
     received = 0
@@ -116,7 +117,7 @@ async def check_asgi(application: Application, target: str, root_path: str, stat
         received += 1
         if received == 1:
             return {"type": "http.request", "body": b"", "more_body": False}
-        await asyncio.Event().wait()  # the client stays; nothing more comes
+        await Event().wait()  # the client stays; nothing more comes
         raise AssertionError("unreachable")
 
     async def send(message: dict[str, Any]) -> None:

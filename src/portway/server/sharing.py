@@ -15,6 +15,14 @@ _SIGNS = re.compile(
 _MOST_BYTES = 1 << 20
 
 
+def import_what_is_asked_for(settings: Settings) -> None:
+    """Import what workers need for some options only, while this process may still read it."""
+    if settings.process.ready_check:
+        from portway.server import readiness  # noqa: F401
+    if settings.hooks.functions:
+        from portway.server import worker_hooks  # noqa: F401
+
+
 def may_be_asgi(settings: Settings) -> bool:
     """Whether it is worth importing asyncio for all workers at once: a third of a start, and some MB.
 
