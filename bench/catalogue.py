@@ -116,6 +116,15 @@ WORKLOADS = {
         _page("flask", "Flask, a page from a template", "wsgi"),
         _page("django", "Django, a page from a template", "wsgi"),
         _page("fastapi", "FastAPI, a page from a template", "asgi"),
+        Workload(
+            "chalice",
+            "Chalice, a page of 1 KB",
+            "bench.apps.notes_chalice.app:app",
+            "wsgi",
+            ("portway", "chalice-local"),
+            contains=b"<li>Teapot, 12.50</li>",
+            targets=(Target("chalice-local", 10, 50),),
+        ),
         *_both(
             "echo", "POST of 10 KB echoed", "/echo", len(ECHO), script="echo.lua", method="POST", body=ECHO
         ),

@@ -126,6 +126,13 @@ def waitress(launch: Launch) -> list[str]:
     return [*line, "--channel-timeout=120", launch.app]
 
 
+def chalice_local(launch: Launch) -> list[str]:
+    """Chalice's own development server, a thread for each connection."""
+    project = BENCH.parent.joinpath(*launch.app.partition(":")[0].split(".")[:-1])
+    line = [str(BIN / "chalice"), "--project-dir", str(project), "local", "--no-autoreload"]
+    return [*line, "--port", str(launch.port)]
+
+
 NGINX = {
     "hello": 'default_type text/plain; return 200 "Hello, World!";',
 }
@@ -174,5 +181,6 @@ SERVERS = {
         Server("waitress", WSGI, waitress),
         Server("uvicorn", ASGI, uvicorn),
         Server("hypercorn", ASGI, hypercorn),
+        Server("chalice-local", WSGI, chalice_local),
     )
 }

@@ -24,6 +24,7 @@ APPLICATIONS = {
     "api": ([str(EXAMPLES / "api" / "app.py")], "FastAPI"),
     "django-wsgi": (["harbour.wsgi:application", "--chdir", str(EXAMPLES / "django")], "Django"),
     "django-asgi": (["harbour.asgi:application", "--chdir", str(EXAMPLES / "django")], "Django"),
+    "chalice": ([str(EXAMPLES / "chalice" / "app.py")], "Chalice"),
 }
 # What keeps a browser without a screen from looking around the network by itself.
 BROWSER_ARGUMENTS = (

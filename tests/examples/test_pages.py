@@ -91,7 +91,8 @@ def test_unknown_path(example: Example, visitor: OpenerDirector) -> None:
     with pytest.raises(urllib.error.HTTPError) as caught:
         visitor.open(example.get("/nothing-here"))
     with caught.value:
-        assert caught.value.code == 404
+        # API Gateway, which stands before Chalice, knows no 404.
+        assert caught.value.code == (403 if example.framework == "Chalice" else 404)
 
 
 def test_many_searches_at_once(example: Example, visitor: OpenerDirector) -> None:
