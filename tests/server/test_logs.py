@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from portway.config.access_format import line_format
 from portway.errors import StartupFailed
 from portway.server.logs import AccessLog, ErrorLog, LogFile, describe_exception, escape
 from portway.server.reporter import REFUSALS_PER_WINDOW, WINDOW_S, Reporter
@@ -64,7 +65,7 @@ def test_escape_leaves_ordinary_text_alone() -> None:
 
 def test_reopening_follows_a_rotation_under_the_same_descriptor(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
-    log = AccessLog(str(path), "json")
+    log = AccessLog(str(path), line_format("json"))
     fd = log.fd
     log.write(b"before\n")
     path.rename(tmp_path / "access.log.1")

@@ -23,11 +23,13 @@ def program() -> Commands:
         name="portway",
         commands=[serve_command(), check_command()],
         later={
+            "ctl": "portway.cli.ctl:ctl_command",
             "dev": "portway.cli.dev:dev_command",
             "emulate": "portway.cli.emulate:emulate_command",
             "export": "portway.cli.exporting:export_command",
             "import": "portway.cli.importing:import_command",
             "invoke": "portway.cli.invoke:invoke_command",
+            "top": "portway.cli.top:top_command",
         },
         help=_HELP,
         context_settings=SETTINGS,

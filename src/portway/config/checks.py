@@ -5,12 +5,18 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from portway.config.address import parse_address
+from portway.config.address import InheritedSocket, parse_address
 from portway.config.kinds import Refused
 
 # RFC 9110 section 5.6.2: what a field name may consist of.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _STAGE = re.compile(r"[0-9A-Za-z_-]{1,128}", re.ASCII)
+
+_TAKEN = frozenset(
+    {"host", "connection", "content-length", "content-type", "transfer-encoding", "te", "trailer", "upgrade"}
+    | {"expect", "date", "server", "cookie", "set-cookie", "authorization", "proxy", "keep-alive", "location"}
+    | {"referer", "user-agent", "x-request-start"}
+)
 
 
 def bind_address(text: str) -> str:
@@ -84,6 +90,33 @@ def owner(text: str) -> str:
     if text and not _OWNER.fullmatch(text):
         raise Refused("must be USER, USER:GROUP or :GROUP")
     return text
+
+
+def id_header(text: str) -> str:
+    """Return a field name that request ids may travel in."""
+    if text and (not _TOKEN.fullmatch(text) or "_" in text):
+        raise Refused("must be a field name without underscores, such as X-Request-ID")
+    if text.lower() in _TAKEN:
+        raise Refused("must not be a field that means something else")
+    return text
+
+
+def admin_address(text: str) -> str:
+    """Return an address for the admin listener, or an empty text for none."""
+    if not text:
+        return text
+    address = parse_address(text)
+    if isinstance(address, InheritedSocket):
+        raise Refused("must be HOST:PORT or unix:PATH")
+    return str(address)
+
+
+def socket_path(text: str) -> str:
+    """Return the path of a Unix socket; `unix:` before it is taken away."""
+    if not text:
+        return text
+    address = parse_address(text if text.startswith("unix:") else f"unix:{text}")
+    return str(address).removeprefix("unix:")
 
 
 def directory(text: str) -> str:

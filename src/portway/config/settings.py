@@ -11,18 +11,22 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Struct
 
+from portway.config.access_format import access_format, path_pattern
 from portway.config.amounts import Count, Mode, Seconds, Size
 from portway.config.checks import (
+    admin_address,
     bind_address,
     directory,
     forwarded_header,
     header_name,
+    id_header,
     media_range,
     not_empty,
     owner,
     peer,
     ready_path,
     root_path,
+    socket_path,
     stage_name,
 )
 from portway.config.hook_table import HookTable
@@ -560,6 +564,15 @@ class HTTP(Struct, frozen=True, kw_only=True):
     date_header: Annotated[
         bool, Option(("--date-header",), Switch(), "Send a Date field when the application sends none.")
     ] = True
+    request_id: Annotated[
+        str,
+        Option(
+            ("--request-id",),
+            Text("NAME", id_header),
+            "Give each request an id in this field (X-Request-ID): one that came with it is passed on if "
+            "it is harmless, else one is made. The application, the response and the logs have it.",
+        ),
+    ] = ""
     underscore_headers: Annotated[
         tuple[str, ...],
         Option(
@@ -585,9 +598,23 @@ class Log(Struct, frozen=True, kw_only=True):
         ),
     ] = "off"
     access_format: Annotated[
-        Literal["combined", "json"],
-        Option(("--access-log-format",), Choice("combined", "json"), "The form of a line of the access log."),
+        str,
+        Option(
+            ("--access-log-format",),
+            Text("FORMAT", access_format),
+            "The form of a line of the access log: combined, json, a list of fields for JSON "
+            "(time,path,status) or a template with %(status)s or gunicorn's %(s)s in it.",
+        ),
     ] = "combined"
+    access_exclude: Annotated[
+        tuple[str, ...],
+        Option(
+            ("--access-log-exclude",),
+            Many(Text("PATH", path_pattern)),
+            "Leave requests for this path out of the access log, unless they fail; a * may stand at its end. "
+            "Repeatable.",
+        ),
+    ] = ()
     errors: Annotated[
         str,
         Option(
@@ -596,6 +623,14 @@ class Log(Struct, frozen=True, kw_only=True):
             "Write the error log to this file; - is the standard error stream.",
         ),
     ] = "-"
+    slow_request: Annotated[
+        float,
+        _seconds(
+            "--slow-request",
+            "A request that takes this long is kept for the status page and ctl. 0: none.",
+            minimum=0.0,
+        ),
+    ] = 1.0
     level: Annotated[
         Literal["debug", "info", "warning", "error", "critical"],
         Option(
@@ -604,6 +639,31 @@ class Log(Struct, frozen=True, kw_only=True):
             "The least severe messages that the error log takes.",
         ),
     ] = "info"
+
+
+class Inspect(Struct, frozen=True, kw_only=True):
+    """How an operator looks into a running server."""
+
+    topic: ClassVar[str] = "Looking inside"
+
+    admin: Annotated[
+        str,
+        Option(
+            ("--admin",),
+            Text("ADDRESS", admin_address),
+            "Answer /livez, /readyz, /metrics, /status.json and a status page here: HOST:PORT or unix:PATH. "
+            "Nobody is asked for a password, so let only operators reach it.",
+        ),
+    ] = ""
+    control: Annotated[
+        str,
+        Option(
+            ("--control",),
+            Text("PATH", socket_path),
+            "Let `portway ctl` and `portway top` of the same user talk to the server through this "
+            "Unix socket.",
+        ),
+    ] = ""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -621,3 +681,4 @@ class Settings(Struct, frozen=True, kw_only=True):
     timeouts: Timeouts = Timeouts()
     http: HTTP = HTTP()
     log: Log = Log()
+    inspect: Inspect = Inspect()

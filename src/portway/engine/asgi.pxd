@@ -1,6 +1,7 @@
 # cython: language_level=3
 from libc.stdint cimport uint32_t
 
+from portway.engine.connection cimport Connection
 from portway.engine.asgi_exchange cimport ASGIBase, Exchange
 from portway.engine.poller cimport Watched
 from portway.engine.watchdog cimport Watchdog
@@ -24,6 +25,7 @@ cdef class ASGIEngine(ASGIBase):
     cdef Watchdog watchdog      # None without `timeout`
 
     cdef int run(self, Exchange exchange) except -1
+    cdef int identify(self, Connection c, list headers) except -1
     cdef int serve_batch(self) except -1
     cdef int serve_portable(self, Watched watched, uint32_t what) except -1
     cdef int end(self) except -1

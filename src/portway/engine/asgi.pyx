@@ -23,6 +23,7 @@ from portway.engine.connection cimport Connection
 from portway.engine.cposix cimport pw_coarse_ms, pw_now_ns
 from portway.engine.deadlines cimport link_move, queue_init
 from portway.engine.poller cimport KIND_CONNECTION, READABLE, WRITABLE, Watched
+from portway.engine.request_id cimport request_id
 from portway.engine.scope cimport base_scope, make_scope
 
 cdef extern from "Python.h":
@@ -118,7 +119,9 @@ cdef class ASGIEngine(ASGIBase):
             self.end()
 
     cdef int serve_batch(self) except -1:
-        cdef uint64_t until = pw_now_ns() + BATCH_NS
+        cdef uint64_t until
+        self.clock_ns = pw_now_ns()
+        until = self.clock_ns + BATCH_NS
         self.batch = True
         try:
             # under load the next requests are there by the time these are answered: a turn of the event loop
@@ -131,7 +134,7 @@ cdef class ASGIEngine(ASGIBase):
                         self.fault(exc)     # the rest of the batch must not be forgotten for it
                 if self.graveyard:
                     self.graveyard.clear()
-                if pw_now_ns() > until or self.stopped:
+                if (self.clock_ns or pw_now_ns()) > until or self.stopped:
                     break
         finally:
             self.batch = False
@@ -191,6 +194,7 @@ cdef class ASGIEngine(ASGIBase):
 
     def on_portable(self, Watched watched, uint32_t what):
         try:
+            self.clock_ns = 0
             self.tick()
             if watched.fd >= 0:             # else the tick has just closed it, or passed it on
                 self.serve_portable(watched, what)
@@ -225,7 +229,18 @@ cdef class ASGIEngine(ASGIBase):
         exchange.declared = -1
         exchange.complete = c.body.kind == BODY_DONE
         exchange.scope = make_scope(self, c, strand, data, self.state)
+        if self.id_name is not None:
+            self.identify(c, exchange.scope["headers"])
         c.exchange = exchange
+        return 0
+
+    cdef int identify(self, Connection c, list headers) except -1:
+        """Give the request an id, and the application exactly one field with it."""
+        given = [value for name, value in headers if name == self.id_name]
+        c.request_id = request_id(<bytes>given[0] if len(given) == 1 else None)
+        if given:
+            headers[:] = [pair for pair in headers if pair[0] != self.id_name]
+        headers.append((self.id_name, c.request_id))
         return 0
 
     cdef int on_begin(self, Connection c, Strand strand) except -1:
@@ -362,7 +377,7 @@ cdef class ASGIEngine(ASGIBase):
 
     def write_log(self):
         self.log_waits = False
-        self.access.flush()
+        self.write_access()
 
     cdef bint at_work(self):
         return self.running > 0

@@ -48,6 +48,7 @@ cdef class Exchange:
     cdef int finish(self) except -1
     cdef object after_write(self)
     cdef int call(self) except -1
+    cdef str described(self)
     cdef int leave(self) except -1
     cdef int disconnect(self) except -1
     cdef int returned(self) except -1

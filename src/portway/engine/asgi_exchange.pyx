@@ -191,7 +191,7 @@ cdef class Exchange:
             c.expects = 0
             if not c.started:
                 c.transmit(self.engine.poller, b"HTTP/1.1 100 Continue\r\n\r\n", 25, NULL, 0, None)
-                self.engine.counters.statuses[1] += 1
+                self.engine.counters.codes[100] += 1
         while True:
             if self.piece is not None or (self.complete and not self.delivered):
                 return self.message()
@@ -324,6 +324,7 @@ cdef class Exchange:
                 break
         strand.out.size = 0
         reply_status_code(&strand.out, &reply, self.status)
+        self.engine.own_field(&reply)
         for pair in <list>headers:
             if type(pair) is tuple and len(<tuple>pair) == 2:
                 reply_field_bytes(&strand.out, &reply, (<tuple>pair)[0], (<tuple>pair)[1])
@@ -446,11 +447,12 @@ cdef class Exchange:
         put(&strand.out, b"HTTP/1.1 103 Early Hints\r\n", 26)
         reply.status = 103
         reply.content_length = -1
+        reply.own_size = 0
         for value in values:
             reply_field_bytes(&strand.out, &reply, b"Link", value)
         put(&strand.out, b"\r\n", 2)
         self.connection.transmit(self.engine.poller, strand.out.data, strand.out.size, NULL, 0, None)
-        self.engine.counters.statuses[1] += 1
+        self.engine.counters.codes[103] += 1
         return 0
 
     cdef int finish(self) except -1:
@@ -523,12 +525,13 @@ cdef class Exchange:
         """The client is gone and the application has left it at that: 499 for the log, as nginx has it."""
         cdef Connection c = self.connection
         self.stage = OVER
-        self.scope = None
         if not c.started:
             c.status = 499
         c.keep = 0
         c.broken = 1
-        return self.engine.response_over(self)
+        self.engine.response_over(self)
+        self.scope = None
+        return 0
 
     cdef int time_out(self) except -1:
         """The deadline is over: 504 if nothing was sent yet, and nothing of the application's any more."""
@@ -554,14 +557,10 @@ cdef class Exchange:
         cdef Connection c = self.connection
         cdef ASGIBase engine = self.engine
         cdef Reply reply
-        scope, self.scope = self.scope, None
         if exc is not None:
-            try:
-                request = f"{scope['method']} {scope['raw_path'].decode('latin-1')}"
-            except Exception:               # the scope is the application's to change
-                request = "a request"
-            engine.blame(exc, request)
+            engine.blame(exc, engine.named(c, self.described()))
         if self.gone or self.stage == OVER:
+            self.scope = None
             return 0
         if self.stage <= STARTED and not c.started:
             engine.strand.out.size = 0
@@ -574,7 +573,16 @@ cdef class Exchange:
         else:
             engine.cut_body(c)
         self.stage = OVER
-        return engine.response_over(self)
+        engine.response_over(self)
+        self.scope = None
+        return 0
+
+    cdef str described(self):
+        """Method and path, as the logs name a request."""
+        try:
+            return f"{self.scope['method']} {self.scope['raw_path'].decode('latin-1')}"
+        except Exception:                   # the scope is the application's to change
+            return "a request"
 
 
 cdef PySendResult send_exchange(PyObject* me, PyObject* argument, PyObject** result) noexcept:
@@ -606,6 +614,9 @@ cdef PySendResult send_exchange(PyObject* me, PyObject* argument, PyObject** res
 
 cdef class ASGIBase(Engine):
     """What an exchange needs of its engine: going on with the connection when a response is complete."""
+
+    cdef str request_of(self, Connection c):
+        return (<Exchange>c.exchange).described() if c.exchange is not None else "a request"
 
     cdef int response_over(self, Exchange exchange) except -1:
         """A response is complete: count it and move the connection on."""
@@ -648,6 +659,7 @@ cdef class ASGIBase(Engine):
 
     def on_again(self):
         self.again_waits = False
+        self.clock_ns = 0
         self.handle_again(self.strand)
         self.schedule_again()
 

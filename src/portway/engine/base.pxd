@@ -77,6 +77,10 @@ cdef class Base:
     # connections, by what they wait for
     cdef Queue heads, bodies, fresh, idle, writing, lingering, active
     cdef uint64_t now_ms, keep_alive_ms, ticked_ms, timeout_ms
+    cdef uint64_t clock_ns          # when the last response of this batch was over, 0 before one was
+    cdef uint64_t slow_ns
+    cdef bytes id_name, id_line     # the field of request ids, in lower case and as it is written; None without
+    cdef int told                   # how often the access log had news
     cdef uint64_t limit_body, limit_connections, limit_concurrency, body_memory, response_spool
     cdef bint date, server
     cdef frozenset underscores
@@ -102,8 +106,9 @@ cdef class Base:
     cdef int expire(self, Queue* queue, int status, const char* why) except -1
     cdef int expire_fresh(self) except -1
     cdef bint has_input(self, Connection c) noexcept
-    cdef int count(self, Connection c) except -1
-    cdef int log_access(self, Connection c) except -1
+    cdef int count(self, Connection c, uint64_t now=*) except -1
+    cdef int write_access(self) except -1
+    cdef int log_access(self, Connection c, uint64_t took) except -1
     cdef int tell(self, int status, const char* why, Connection c) except -1
     cdef int notice(self, str key, str text) except -1
     cdef int fault(self, object exc) except -1
@@ -126,6 +131,8 @@ cdef class Base:
     cdef int on_logged(self) except -1
     cdef int on_again_added(self, Strand strand) except -1
     cdef bint leads(self, Strand strand) noexcept
+    cdef str named(self, Connection c, str request)
+    cdef str request_of(self, Connection c)
     cdef object template_for(self, Listener listener)
 
 

@@ -15,7 +15,7 @@ from libc.stdlib cimport free, malloc
 from portway.engine.access cimport AccessLog
 from portway.engine.body cimport BODY_DONE
 from portway.engine.connection cimport ALIVE_STRANDS, APPLICATION, BODY, CLOSED, HEAD, LINGER, born, died
-from portway.engine.counters cimport add
+from portway.engine.counters cimport add, note_slow, observe
 from portway.engine.cposix cimport (
     MSG_DONTWAIT, MSG_PEEK, SHUT_RDWR, close, nanosleep, pthread_create, pthread_t, pw_coarse_ms,
     pw_now_ns, pw_reset_on_close, pw_unacknowledged, recv, shutdown, timespec,
@@ -99,6 +99,9 @@ cdef class Base:
             settings.proxies.proxy_protocol
         ]
         self.proxies = Peers(settings.proxies.proxy_allow_ips) if self.proxy_versions else None
+        self.id_name = settings.http.request_id.lower().encode() or None
+        self.id_line = settings.http.request_id.encode() + b": "
+        self.slow_ns = <uint64_t>(settings.log.slow_request * 1e9) or <uint64_t>-1
         self.keep_alive_ms = <uint64_t>(timeouts.keep_alive * 1000)
         self.timeout_ms = <uint64_t>(timeouts.request * 1000)
         queue_init(&self.heads, <uint64_t>(timeouts.header * 1000))
@@ -190,6 +193,8 @@ cdef class Base:
             soonest = least(soonest, self.now_ms + 100)
         if self.paused:
             soonest = least(soonest, self.resume_ms)
+        if self.access is not None and self.access.lines.size:
+            soonest = least(soonest, self.now_ms + 1000)    # lines that the log did not take: try again
         if soonest == <uint64_t>-1:
             return -1
         if soonest <= self.now_ms:
@@ -208,7 +213,7 @@ cdef class Base:
         self.ticked_ms = self.now_ms
         self.counters.idle = self.idle.count
         if self.access is not None:
-            self.access.flush()
+            self.write_access()
         if self.paused and self.now_ms >= self.resume_ms:
             self.resume_accepting()
         self.expire(&self.heads, 408, b"head not complete within header-timeout")
@@ -348,28 +353,44 @@ cdef class Base:
             link_move(&c.link, &self.active, self.now_ms)
         return 0
 
-    cdef int count(self, Connection c) except -1:
-        """One response is over: counters and access log."""
+    cdef int count(self, Connection c, uint64_t now=0) except -1:
+        """One response is over: counters and access log. `now` is the time in ns, when somebody has looked."""
+        cdef uint64_t took = 0
+        if c.began_ns:
+            # also the time at which the next request of the batch begins, see Engine.begin
+            self.clock_ns = now or pw_now_ns()
+            took = self.clock_ns - c.began_ns
+            observe(&self.counters.latency, took)
+            if took >= self.slow_ns:
+                note_slow(self.counters, self.request_of(c).encode("utf-8", "replace"), c.status, took)
         self.counters.in_flight -= 1
         self.counters.bytes_out += c.sent
         if c.unspooled:
             c.unspooled = 0
             self.notice("response spool", "a response was cut: there is no room for it in the temporary folder")
-        self.counters.statuses[c.status // 100 if 100 <= c.status <= 599 else 0] += 1
+        self.counters.codes[c.status if 100 <= c.status <= 599 else 0] += 1
         if self.access is not None:
             try:
-                self.log_access(c)
+                self.log_access(c, took)
             except Exception as exc:
                 self.fault(exc)             # the response is counted, and must not be twice
         return 0
 
-    cdef int log_access(self, Connection c) except -1:
+    cdef int log_access(self, Connection c, uint64_t took) except -1:
         head, c.head = c.head, None
-        self.access.record(
-            head, c.who(), c.status, c.sent - c.head_sent, pw_now_ns() - c.began_ns if head is not None else 0
-        )
+        self.access.record(head, c.who(), c.status, c.sent - c.head_sent, took, c.request_id)
         c.claimed = None                    # a request that is refused before it is read has no client of its own
         return self.on_logged()
+
+    cdef int write_access(self) except -1:
+        """Write what the access log holds, and say when it does not take that, or takes it again."""
+        cdef str news
+        self.access.flush()
+        news = self.access.news()
+        if news is not None:
+            self.told += 1
+            self.notice(f"access log {self.told}", news)
+        return 0
 
     cdef int tell(self, int status, const char* why, Connection c) except -1:
         if self.report is not None and why != NULL:
@@ -391,6 +412,9 @@ cdef class Base:
     cdef int fault(self, object exc) except -1:
         """Something went wrong that is not the application's doing; the connection dies, the worker does not."""
         return self.blame(exc, "engine")
+
+    cdef str named(self, Connection c, str request):
+        return request if c.request_id is None else f"{request} (request {c.request_id.decode()})"
 
     cdef int blame(self, object exc, str request) except -1:
         """Report what the application raised, and on which request."""
@@ -442,6 +466,10 @@ cdef class Base:
 
     cdef bint wants_body(self, Connection c):
         return True
+
+    cdef str request_of(self, Connection c):
+        """Method and path of the request under way, as the logs name it."""
+        return "a request"
 
     cdef object template_for(self, Listener listener):
         return None

@@ -1,5 +1,5 @@
 # cython: language_level=3
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from portway.engine.accept cimport Acceptor
 from portway.engine.base cimport INPUT_SIZE, Handover, Listener, Memo, SMALL, Strand
@@ -16,6 +16,9 @@ cdef class Engine(Acceptor):
     cdef int refuse(self, Connection c, Strand strand, int status, const char* why) except -1
     cdef int after_response(self, Connection c) except -1
     cdef int end_head(self, Connection c, Buffer* out, Reply* reply, int64_t length) except -1
+    cdef int put_id(self, Connection c, Buffer* out) except -1
+    cdef int own_field(self, Reply* reply) except -1
+    cdef void queued(self, uint64_t since_us) noexcept
     cdef int wake(self) except -1
     cdef bint noted(self, Connection c) noexcept
     cdef int read_head(self, Connection c, Strand strand) except -1

@@ -6,15 +6,18 @@ pieces of body and of their end. Ownership: whoever set `busy` on a connection i
 clears that; an event for a busy connection is only noted on it.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memset
 
 from portway.engine.body cimport BODY_BROKEN, BODY_DONE, BODY_LENGTH, body_chunked, body_feed, body_length
 from portway.engine.connection cimport APPLICATION, BODY, CLOSED, DEAD, DISCARD, FLUSH, GREETING, HEAD, LINGER, SENT
-from portway.engine.cposix cimport SHUT_WR, pw_coarse_ms, pw_hung_up, pw_now_ns, pw_reset_on_close, read, shutdown
+from portway.engine.cposix cimport (
+    SHUT_WR, pw_coarse_ms, pw_hung_up, pw_now_ns, pw_real_us, pw_reset_on_close, read, shutdown,
+)
 from portway.engine.base cimport MEMOS, least
+from portway.engine.counters cimport observe
 from portway.engine.deadlines cimport link_move
 from portway.engine.forwarded cimport Claim
 from portway.engine.head cimport FORM_ORIGIN, Framing, Head, HeadParser
@@ -33,6 +36,7 @@ cdef enum:
     TURNS_AT_ONCE = 48          # reads, of a body for example
     MEMO_MOST = 2048            # bytes of a header block worth remembering
     NO_SENSE = 1 << 16          # a bit of `distrusted`
+    QUEUED_MOST_US = 3600000000 # a request that waited longer than an hour names a wrong time
 
 
 cdef class Engine(Acceptor):
@@ -287,9 +291,14 @@ cdef class Engine(Acceptor):
         c.parsed = 0
         if c.link.queue == &self.idle or c.link.queue == &self.heads:
             link_move(&c.link, &self.active, self.now_ms)
+        # a reading of the clock costs as much as parsing a small head: the end of the request before, in the same
+        # batch, is used once as the beginning of this one
+        c.began_ns = self.clock_ns or pw_now_ns()
+        self.clock_ns = 0
+        if framing.request_start_us:
+            self.queued(framing.request_start_us)
         if self.access is not None:
             c.head = data[: head.size]
-            c.began_ns = pw_now_ns()
         if framing.chunked:
             body_chunked(&c.body, self.limit_body)
         elif framing.content_length > 0:
@@ -306,6 +315,12 @@ cdef class Engine(Acceptor):
         self.on_head(c, strand, data)
         c.first = 0
         return 0
+
+    cdef void queued(self, uint64_t since_us) noexcept:
+        """Count how long a request waited since a proxy had it. Clocks differ: a start in the future is no wait."""
+        cdef uint64_t now_us = pw_real_us()
+        if now_us < since_us + QUEUED_MOST_US:
+            observe(&self.counters.queued, (now_us - since_us) * 1000 if now_us > since_us else 0)
 
     cdef int enter(self, Connection c, Strand strand) except -1:
         """The head's packet has been used up: tell the driver to begin, or that the body is complete."""
@@ -450,11 +465,26 @@ cdef class Engine(Acceptor):
             connection = KEEP_CLOSE
         elif c.minor == 0:
             connection = KEEP_ALIVE
+        self.put_id(c, out)
         reply_end(out, reply, framing, length, connection, self.date, self.server)
         c.head_sent = c.sent + out.size
         if c.is_head:
             c.chunked = 0
         c.started = 1
+        return 0
+
+    cdef int put_id(self, Connection c, Buffer* out) except -1:
+        if c.request_id is None:
+            return 0
+        put(out, PyBytes_AS_STRING(self.id_line), PyBytes_GET_SIZE(self.id_line))
+        put(out, PyBytes_AS_STRING(c.request_id), PyBytes_GET_SIZE(c.request_id))
+        return put(out, b"\r\n", 2)
+
+    cdef int own_field(self, Reply* reply) except -1:
+        """Have the application's own request id left out: there is one, and the logs have it."""
+        if self.id_name is not None:
+            reply.own = PyBytes_AS_STRING(self.id_name)
+            reply.own_size = PyBytes_GET_SIZE(self.id_name)
         return 0
 
     cdef int refuse(self, Connection c, Strand strand, int status, const char* why) except -1:
@@ -475,6 +505,7 @@ cdef class Engine(Acceptor):
             put(&out, b"Content-Type: text/plain\r\n", 26)
             if status == 503:
                 put(&out, b"Retry-After: 1\r\n", 16)
+            self.put_id(c, &out)
             reply_end(&out, &reply, END_LENGTH, len(text), KEEP_CLOSE, self.date, self.server)
             c.head_sent = out.size + (c.sent if under_way else 0)
             if not c.is_head:
@@ -482,6 +513,8 @@ cdef class Engine(Acceptor):
             c.status = status
             if not under_way:
                 c.sent = 0
+                c.began_ns = 0
+                c.request_id = None
                 self.counters.requests += 1
                 self.counters.in_flight += 1
             c.transmit(self.poller, out.data, out.size, NULL, 0, None)

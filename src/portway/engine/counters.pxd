@@ -1,9 +1,27 @@
 # cython: language_level=3
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 
 cdef enum:
-    BUCKETS = 24
+    BUCKETS = 128               # four for each power of two of a microsecond, up to 2^33 us
+    CODES = 600                 # statuses, each by itself; 0 where none was sent
+    SLOW_KEPT = 16
+    SLOW_TEXT = 160
+
+
+cdef struct Histogram:
+    uint64_t total_ns
+    uint64_t buckets[BUCKETS]
+
+
+# A request that took long. `stamp` is zero while it is written, then counts from 1.
+cdef struct Slow:
+    uint64_t stamp
+    int64_t at_s                # CLOCK_REALTIME, at its end
+    uint64_t took_us
+    int32_t status
+    uint32_t size               # of text
+    char text[SLOW_TEXT]        # method and path, not the query, which may hold secrets
 
 
 # One worker's line in the shared board. Written by that worker alone, but for `connections`
@@ -23,14 +41,22 @@ cdef struct Counters:
     int64_t received
     int64_t bytes_in
     int64_t bytes_out
-    int64_t statuses[6]
-    int64_t spare[11]
+    Histogram latency           # from a complete head to a complete response
+    Histogram queued            # from X-Request-Start to a complete head
+    uint64_t slow_count
+    int64_t codes[CODES]
+    Slow slow[SLOW_KEPT]
+
+
+cdef class Board
 
 
 cdef class Slot:
     cdef Counters* counters
     cdef readonly int index
-    cdef object board
+    cdef Board board
+
+    cdef int64_t class_of(self, int first)
 
 
 cdef class Board:
@@ -39,6 +65,9 @@ cdef class Board:
     cdef readonly int slots
     cdef int least_loaded(self, int me) noexcept nogil
     cdef int successor(self, int me) noexcept nogil
+    cdef void retire(self, Counters* line) noexcept
 
 
 cdef void add(int64_t* counter, int64_t amount) noexcept nogil
+cdef void observe(Histogram* histogram, uint64_t ns) noexcept nogil
+cdef void note_slow(Counters* counters, bytes text, int status, uint64_t took_ns) noexcept

@@ -1,12 +1,42 @@
 """Counters in memory that the arbiter and every worker share."""
 
-from typing import Final, final
+from typing import Final, TypedDict, final
 
 FREE: Final[int]
 STARTING: Final[int]
 READY: Final[int]
 DRAINING: Final[int]
 DEAD: Final[int]
+
+Histogram = tuple[int, list[int]]
+"""Microseconds in all, and how many durations fell into each bucket; see `bucket_limit`."""
+
+class Line(TypedDict):
+    """What stands in one line of the board."""
+
+    state: int
+    pid: int
+    generation: int
+    connections: int
+    active: int
+    in_flight: int
+    requests: int
+    accepted: int
+    handed_over: int
+    received: int
+    bytes_in: int
+    bytes_out: int
+    statuses: dict[int, int]
+    """By status; 0: a response that was never sent."""
+    latency: Histogram
+    """From a complete request head to a response that is complete (or kept for a slow client)."""
+    queued: Histogram
+    """From what X-Request-Start says to a complete head, of the requests that have one."""
+    slow: list[tuple[int, int, int, str]]
+    """Time of day at the end in seconds, duration in microseconds, status, method and path."""
+
+def bucket_limit(bucket: int) -> int:
+    """Return the microseconds that a bucket ends below; the last one has no end."""
 
 @final
 class Slot:
@@ -89,7 +119,7 @@ class Slot:
         """Count a connection that is on its way to this slot; the worker that gets it does not again."""
 
     def reset(self) -> None:
-        """Zero everything, before a new worker takes the slot."""
+        """Zero everything, before a new worker takes the slot; the board keeps the sums. For the arbiter."""
 
 @final
 class Board:
@@ -112,4 +142,10 @@ class Board:
 
         Raises:
             IndexError: There is no such line.
+        """
+
+    def read(self) -> tuple[Line, dict[int, Line]]:
+        """Return the sums of all workers that are gone, and every line that is held, by its index.
+
+        A worker that ends meanwhile is found in one of the two, never in both.
         """

@@ -144,6 +144,12 @@ cdef extern from * nogil:
         clock_gettime(CLOCK_MONOTONIC, &t);
         return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
     }
+    /* The time of day, for what other machines say of it. */
+    static inline uint64_t pw_real_us(void) {
+        struct timespec t;
+        clock_gettime(CLOCK_REALTIME, &t);
+        return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+    }
     /* For deadlines: a few milliseconds late, a fifth of the price. */
     static inline uint64_t pw_coarse_ms(void) {
         struct timespec t;
@@ -197,6 +203,7 @@ cdef extern from * nogil:
     }
     """
     uint64_t pw_now_ns()
+    uint64_t pw_real_us()
     uint64_t pw_coarse_ms()
     int pw_unacknowledged(int fd)
     void pw_reset_on_close(int fd)

@@ -25,8 +25,8 @@ cdef class Crew:
     # how long calls took, by method and path; zero until one was slow
     cdef uint32_t slow_us[SLOTS]
 
-    cdef uint64_t enter_call(self, int me, uint32_t place) noexcept
-    cdef void leave_call(self, int me, uint32_t place, uint64_t began_ns) noexcept
+    cdef uint64_t enter_call(self, int me, uint32_t place, uint64_t now) noexcept
+    cdef void leave_call(self, int me, uint32_t place, uint64_t began_ns, uint64_t now) noexcept
     cdef bint lead(self, int me) noexcept
     cdef void follow(self, int me) noexcept
     cdef void hand_on(self) noexcept

@@ -65,12 +65,12 @@ cdef class Crew:
         # the locks stay: a thread of the application's making may outlive this and still hold one
         PyMem_Free(self.locks)
 
-    cdef uint64_t enter_call(self, int me, uint32_t place) noexcept:
-        """Before the application is called; returns the time."""
-        cdef uint64_t now
+    cdef uint64_t enter_call(self, int me, uint32_t place, uint64_t now) noexcept:
+        """Before the application is called; returns the time, which is `now` unless that is 0."""
         if self.threads == 1:
             return 0
-        now = pw_now_ns()
+        if now == 0:
+            now = pw_now_ns()
         if self.leader == me:
             if self.slow_us[place % SLOTS] >= SLOW_US and self.resting:
                 self.hand_on()
@@ -82,7 +82,7 @@ cdef class Crew:
                     PyThread_release_lock(self.locks[self.watcher])
         return now
 
-    cdef void leave_call(self, int me, uint32_t place, uint64_t began_ns) noexcept:
+    cdef void leave_call(self, int me, uint32_t place, uint64_t began_ns, uint64_t now) noexcept:
         """After the answer is written."""
         cdef uint64_t took
         cdef uint32_t* known = &self.slow_us[place % SLOTS]
@@ -90,7 +90,7 @@ cdef class Crew:
             return
         if self.leader == me:
             self.call_since_ns = 0
-        took = (pw_now_ns() - began_ns) // 1000
+        took = (now - began_ns) // 1000
         if took >= SLOW_US:
             known[0] = <uint32_t>min(took, <uint64_t>1 << 30)
         elif known[0]:

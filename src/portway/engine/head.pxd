@@ -1,5 +1,5 @@
 # cython: language_level=3
-from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 
 cdef enum:
@@ -24,6 +24,7 @@ cdef struct Framing:
     uint8_t upgrade
     uint8_t expect_continue
     uint8_t te_trailers
+    uint64_t request_start_us   # when a proxy in front had the request (X-Request-Start), 0 if nobody says
 
 
 # Offsets count from the first byte of the request line.
@@ -67,5 +68,6 @@ cdef bint is_token(const char* data, size_t size) noexcept nogil
 cdef bint is_field_value(const char* data, size_t size) noexcept nogil
 cdef bint is_host(const char* data, size_t size) noexcept nogil
 cdef bint same_name(const char* data, const char* lower, size_t size) noexcept nogil
+cdef uint64_t request_start(const char* data, size_t size) noexcept nogil
 cdef int64_t decimal(const char* data, size_t size) noexcept nogil
 cdef const uint8_t* char_classes() noexcept nogil

@@ -94,6 +94,41 @@ cdef int64_t decimal(const char* data, size_t size) noexcept nogil:
     return value
 
 
+cdef uint64_t request_start(const char* data, size_t size) noexcept nogil:
+    """Microseconds since 1970 of an X-Request-Start, 0 when it is none.
+
+    Proxies write seconds, milliseconds or microseconds, with or without "t=", and seconds with a fraction; which of
+    them it is shows in the number of digits.
+    """
+    cdef size_t i, whole = 0
+    cdef uint64_t value
+    cdef uint64_t unit = 0
+    if size > 2 and data[0] == c"t" and data[1] == c"=":
+        data += 2
+        size -= 2
+    while whole < size and CLASSES[<uint8_t>data[whole]] & DIGIT:
+        whole += 1
+    if whole == 10:
+        unit = 1000000
+    elif whole == 13:
+        unit = 1000
+    elif whole == 16:
+        unit = 1
+    else:
+        return 0
+    value = <uint64_t>decimal(data, whole) * unit
+    if whole == size:
+        return value
+    if data[whole] != c".":
+        return 0
+    for i in range(whole + 1, size):
+        if not CLASSES[<uint8_t>data[i]] & DIGIT:
+            return 0
+        unit //= 10
+        value += unit * <uint64_t>(data[i] - c"0")
+    return value
+
+
 cdef bint is_port(const char* data, size_t size) noexcept nogil:
     return size == 0 or (size <= 5 and 0 <= decimal(data, size) <= 65535)
 
@@ -248,6 +283,7 @@ cdef class HeadParser:
         framing.content_length = -1
         framing.chunked = framing.close = framing.keep_alive = framing.upgrade = 0
         framing.expect_continue = framing.te_trailers = 0
+        framing.request_start_us = 0
         while True:
             if at - head.block_at > self.limit_block:
                 return self.refuse(431, b"header block over limit-request-head")
@@ -355,6 +391,8 @@ cdef class HeadParser:
             framing.expect_continue = 1
         elif field.name_size == 2 and same_name(name, b"te", 2):
             framing.te_trailers = size >= 8 and same_name(value, b"trailers", 8)
+        elif field.name_size == 15 and not framing.request_start_us and same_name(name, b"x-request-start", 15):
+            framing.request_start_us = request_start(value, size)
         return 0
 
     cdef void connection_field(self, const char* value, size_t size) noexcept nogil:

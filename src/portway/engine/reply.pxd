@@ -15,6 +15,8 @@ cdef struct Reply:
     uint8_t close               # the application asked for it
     uint8_t has_date
     uint8_t has_server
+    const char* own             # a field that the engine writes itself, in lower case
+    size_t own_size             # 0: none
 
 
 cdef enum:

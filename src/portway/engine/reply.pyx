@@ -129,6 +129,7 @@ cdef int begin(Reply* reply, int status) except -1:
     reply.status = status
     reply.content_length = -1
     reply.close = reply.has_date = reply.has_server = 0
+    reply.own_size = 0
     return 0
 
 
@@ -179,6 +180,8 @@ cdef int field(
         raise BadResponse(f"malformed response field name {name[:name_size]!r:.80}")
     if not is_field_value(value, value_size):
         raise BadResponse(f"control character in response field {name[:name_size].decode()}")
+    if reply.own_size and name_size == reply.own_size and same_name(name, reply.own, name_size):
+        return 0
     if first == c"c":
         if name_size == 14 and same_name(name, b"content-length", 14):
             length = decimal(value, value_size)

@@ -60,6 +60,7 @@ cdef class WSGIEngine(Engine):
     cdef list calls             # what each thread is doing; None without `timeout`
     cdef int lazy               # of these, some whose body is received on their thread
 
+    cdef int identify(self, Connection c, dict environ) except -1
     cdef int respond(self, Exchange exchange) except -1
     cdef int failed(self, Exchange exchange, object exc) except -1
     cdef int take_body(self, Connection c, Strand strand) except -2

@@ -27,6 +27,7 @@ from portway.engine.environ cimport base_environ, make_environ
 from portway.engine.poller cimport READABLE
 from portway.engine.watchdog cimport this_thread
 from portway.engine.wsgi_watchdog cimport Call, WSGIWatchdog
+from portway.engine.request_id cimport request_id
 from portway.engine.reply cimport (
     put, put_chunk_size, reply_field_text, reply_status_code, reply_status_text, silent,
 )
@@ -114,11 +115,12 @@ cdef class Exchange:
         put(&self.strand.out, b"HTTP/1.1 103 Early Hints\r\n", 26)
         reply.status = 103
         reply.content_length = -1
+        reply.own_size = 0
         for name, value in list(headers):
             reply_field_text(&self.strand.out, &reply, name, value)
         put(&self.strand.out, b"\r\n", 2)
         c.transmit(self.engine.poller, self.strand.out.data, self.strand.out.size, NULL, 0, None)
-        self.engine.counters.statuses[1] += 1
+        self.engine.counters.codes[103] += 1
 
     cdef int check_current(self) except -1:
         """The application may keep what it was given; it must not reach a later request of the connection."""
@@ -138,6 +140,7 @@ cdef class Exchange:
         headers = self.headers if type(self.headers) is list else list(self.headers)
         self.strand.out.size = 0
         reply_status_text(&self.strand.out, &reply, self.status)
+        self.engine.own_field(&reply)
         for pair in <list>headers:
             if type(pair) is not tuple or len(<tuple>pair) != 2:
                 name, value = pair
@@ -309,7 +312,7 @@ cdef class Exchange:
             self.call.pause()               # how long the client takes is not the application's doing
         c.expects = 0
         c.transmit(engine.poller, b"HTTP/1.1 100 Continue\r\n\r\n", 25, NULL, 0, None)
-        engine.counters.statuses[1] += 1
+        engine.counters.codes[100] += 1
         waiting.fd = c.fd
         waiting.events = POLLIN
         try:
@@ -422,15 +425,20 @@ cdef class WSGIEngine(Engine):
                 if self.stopped:
                     break
                 # with others at work in the application, waiting gives them their turn of the GIL
-                self.poller.wait(0, crew.threads - crew.resting > 1)
+                if crew.threads - crew.resting > 1:
+                    self.poller.wait(0, True)
+                    self.clock_ns = 0
+                else:
+                    self.poller.wait(0, False)
                 if self.poller.count == 0:
                     if self.access is not None:
-                        self.access.flush()
+                        self.write_access()
                     timeout = self.turn_timeout()
                     if crew.threads - crew.resting > 1 and (timeout < 0 or timeout > 250):
                         timeout = 250       # a thread that ends its call may set a deadline before the next one known
                     if timeout:
                         self.poller.wait(timeout, True)
+                        self.clock_ns = 0
                 self.now_ms = pw_coarse_ms()
                 if self.again:
                     self.handle_again(strand)
@@ -465,6 +473,8 @@ cdef class WSGIEngine(Engine):
         exchange.connection = c
         exchange.strand = strand
         exchange.environ = make_environ(self, c, strand, data)
+        if self.id_name is not None:
+            self.identify(c, exchange.environ)
         exchange.input = body
         exchange.declared = -1
         exchange.environ[K_INPUT] = body
@@ -474,6 +484,13 @@ cdef class WSGIEngine(Engine):
                 place = (place ^ <unsigned char>data[i]) * 16777619
             exchange.place = place ^ (place >> 16)
         c.exchange = exchange
+        return 0
+
+    cdef int identify(self, Connection c, dict environ) except -1:
+        key = "HTTP_" + self.id_name.decode().upper().replace("-", "_")
+        given = environ.get(key)
+        c.request_id = request_id(given.encode("latin-1") if given is not None else None)
+        environ[key] = c.request_id.decode()
         return 0
 
     cdef int on_piece(self, Connection c, const char* data, size_t size) except -1:
@@ -525,7 +542,9 @@ cdef class WSGIEngine(Engine):
         """The request is complete: call the application."""
         cdef Exchange exchange = <Exchange>c.exchange
         cdef Crew crew = self.crew
-        cdef uint64_t began
+        cdef uint64_t began, now
+        # when nothing came between its head and now, the time of the head will do
+        began = 0 if c.state == BODY else c.began_ns
         c.state = APPLICATION
         if self.limit_concurrency and self.executing >= self.limit_concurrency:
             self.lazy -= exchange.lazy
@@ -547,7 +566,7 @@ cdef class WSGIEngine(Engine):
         if self.calls is not None:
             exchange.call = <Call>self.calls[strand.index]
             exchange.call.enter(c, exchange, exchange.environ)
-        began = crew.enter_call(strand.index, exchange.place)
+        began = crew.enter_call(strand.index, exchange.place, began)
         try:
             self.respond(exchange)
         except BaseException as exc:
@@ -558,16 +577,18 @@ cdef class WSGIEngine(Engine):
             if exchange.call is not None:
                 exchange.call.leave()
                 exchange.call = None
-            crew.leave_call(strand.index, exchange.place, began)
+            now = pw_now_ns()
+            crew.leave_call(strand.index, exchange.place, began, now)
             self.executing -= 1
             self.lazy -= exchange.lazy
+        if c.exchange is exchange:
+            self.count(c, now)
         exchange.environ = None
         exchange.headers = None
         if exchange.file is not None:
             exchange.file.close()
         if c.exchange is not exchange:
             return 0                        # refused in the middle of its body
-        self.count(c)
         c.exchange = None
         c.state = FLUSH
         if c.parked is not None and not c.broken:
@@ -580,6 +601,14 @@ cdef class WSGIEngine(Engine):
         if exchange is not None and exchange.file is not None and not exchange.called:
             exchange.file.close()
         return 0
+
+    cdef str request_of(self, Connection c):
+        cdef Exchange exchange = <Exchange>c.exchange
+        try:
+            environ = exchange.environ
+            return f"{environ['REQUEST_METHOD']} {environ['RAW_URI'].partition('?')[0]}"
+        except Exception:                   # the environ is the application's to change
+            return "a request"
 
     cdef int on_again_added(self, Strand strand) except -1:
         if self.crew.leader != strand.index:
@@ -629,7 +658,6 @@ cdef class WSGIEngine(Engine):
         """The application raised: report it, and answer 500 if nothing was sent yet."""
         cdef Connection c = exchange.connection
         cdef Reply reply
-        environ = exchange.environ
         exchange.send_held()
         if c.exchange is not exchange:
             return 0
@@ -639,11 +667,7 @@ cdef class WSGIEngine(Engine):
             if not c.started:
                 return self.refuse(c, exchange.strand, exc.status, exc.args[0].encode())
         elif not (c.broken and isinstance(exc, ConnectionError)):
-            try:
-                request = f"{environ['REQUEST_METHOD']} {environ['RAW_URI'].partition('?')[0]}"
-            except Exception:               # the environ is the application's to change
-                request = "a request"
-            self.blame(exc, request)
+            self.blame(exc, self.named(c, self.request_of(c)))
         if c.started:
             return self.cut_body(c)
         exchange.strand.out.size = 0

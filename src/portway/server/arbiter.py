@@ -33,7 +33,8 @@ from portway.server.children import Child, Generation, Preloader, WorkerProcess
 from portway.server.generations import Generations
 from portway.server.invocation import Invocation
 from portway.server.logs import describe_exception
-from portway.server.messages import Changed, Failed, Preloaded, Ready, Stuck
+from portway.server.messages import Changed, Failed, Preloaded, Ready, Stacks, Stuck
+from portway.server.monitor import Monitor
 from portway.server.notify import Notifier
 from portway.server.opening import Opened, open_shared
 from portway.server.preloading import become_subreaper, run_preloader
@@ -115,6 +116,14 @@ class Arbiter:
         preload = partial(run_preloader, serve=run_worker)
         self._workers = Workers(self._clock, self._close_in_child, run_worker, preload)
         self._generations = Generations(shared, self._workers, rescue, self._clock, self)
+        self._monitor = Monitor(
+            self._opened.inspection,
+            self._selector,
+            self._workers,
+            self._generations,
+            self._told_to_stop,
+            self._clock,
+        )
         try:
             self._hooks = _hooks_of(shared)
         except BaseException:
@@ -132,6 +141,7 @@ class Arbiter:
         self._close()
 
     def _close(self) -> None:
+        self._monitor.close()
         self._signals.close()
         self._selector.close()
         self._opened.close()
@@ -141,6 +151,7 @@ class Arbiter:
         self._signals.close(in_child=True)
         self._selector.close()
         self._notifier.close()
+        self._monitor.close_in_child()
         self._opened.forget()
 
     @property
@@ -178,6 +189,7 @@ class Arbiter:
             self._workers.look_after()
             self._look()
             self._tell_manager()
+            self._monitor.look_after(stopping=bool(self._stopping))
         self._call("on_exit")
         self._conclude()
 
@@ -196,6 +208,7 @@ class Arbiter:
             self._generations.next_due(),
             self._next_look,
             self._notifier.next_due(),
+            math.inf if self._stopping else self._monitor.next_deadline(),
         )
         return min(TICK_S, max(0.0, deadline - self._clock()))
 
@@ -272,7 +285,7 @@ class Arbiter:
         return None
 
     def _refuse(self, why: str, details: str) -> None:
-        self._generations.refused = why
+        self._generations.refuse(self._generations.last + 1, why)
         text = f"reload: refused, the present configuration stays: {why}"
         self._shared.log.entry("error", text, details)
 
@@ -324,6 +337,8 @@ class Arbiter:
                     self._next_look = self._clock()
                 case Preloaded() if isinstance(child, Preloader) and not child.leaving:
                     self._generations.is_loaded(child)
+                case Stacks():
+                    self._monitor.pass_on(message)
                 case Changed() if not self._stopping:
                     self._shared.log.entry("info", f"reload: {message.files} changed")
                     self._generations.reload()
@@ -444,6 +459,9 @@ class Arbiter:
             self._successor = 0
             text = f"upgrade: the new arbiter {pid} ended ({describe(status)}); this one goes on"
             self._shared.log.entry("warning", text)
+
+    def _told_to_stop(self, quick: bool) -> None:
+        self._stop(Stopping.QUICK if quick else Stopping.GRACEFUL)
 
     def _stop(self, level: Stopping) -> None:
         """Stop at least this quickly; each further request goes one level further."""

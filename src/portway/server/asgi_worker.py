@@ -19,6 +19,7 @@ from portway.server.logs import describe_exception
 from portway.server.messages import Ready
 from portway.server.orphan import Lifeline
 from portway.server.reporter import Reporter
+from portway.server.stack_teller import ASK, StackTeller
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -123,6 +124,8 @@ class ASGIWorker:
         loop.add_signal_handler(signal.SIGINT, self._stop)
         loop.add_signal_handler(signal.SIGQUIT, self._stop)
         loop.add_signal_handler(signal.SIGUSR1, self._reopen_logs)
+        # Not the loop's: the handler runs, too, while a callback holds the loop up.
+        signal.signal(ASK, StackTeller(self._assignment.channel, loop).handle_signal)
         # The loop watches the lifeline itself now. In this order, the death of the arbiter cannot be missed.
         loop.add_reader(self._assignment.channel.fileno(), self._look_at_lifeline)
         self._assignment.channel.signal_on_input(False)

@@ -49,6 +49,8 @@ class Generations:
         shared: What the generation that serves was handed (before the first one serves: what it is to get).
         failure: Why the very first start failed; the arbiter ends with it.
         refused: Why the last reload changed nothing, "" when it did or none was asked for.
+        rejected: The number of the generation that was refused, 0 when none was.
+        refusals: How many were.
 
     Args:
         shared: What the arbiter opened.
@@ -71,6 +73,8 @@ class Generations:
         self.shared = shared
         self.failure: StartupFailed | None = None
         self.refused = ""
+        self.rejected = 0
+        self.refusals = 0
         self.vacancies = Vacancies()
         self._last = 0
         self._target = shared.settings.process.workers.minimum
@@ -80,6 +84,11 @@ class Generations:
         self._rescue = rescue
         self._clock = clock
         self._overseer = overseer
+
+    @property
+    def last(self) -> int:
+        """The number of the generation that was begun last."""
+        return self._last
 
     @property
     def target(self) -> int:
@@ -103,14 +112,25 @@ class Generations:
 
     # -- reload ------------------------------------------------------------------------------------------
 
-    def reload(self) -> None:
-        """Begin a new generation, with the configuration read again, as soon as there is room for it."""
+    def reload(self) -> int:
+        """Begin a new generation, with the configuration read again, as soon as there is room for it.
+
+        Returns:
+            The number it will have.
+        """
+        number = self._last + 1
         self._reload_wanted = True
         if self.coming:
             self.shared.log.entry("info", "reload: another start is under way, this one follows it")
         elif self._slots.free() < self._target:
             self.shared.log.entry("info", "reload: waiting for old workers to drain")
         self._begin_if_wanted()
+        return number
+
+    def refuse(self, number: int, why: str) -> None:
+        """Take note that a generation cannot start, or not even begin to."""
+        self.refused, self.rejected = why, number
+        self.refusals += 1
 
     @property
     def reloading(self) -> bool:
@@ -267,6 +287,7 @@ class Generations:
     def _promote(self, generation: Generation) -> None:
         previous, self.serving, self.coming = self.serving, generation, None
         self.shared = generation.shared
+        self.refused, self.rejected = "", 0
         if previous:
             self._dismiss(previous, quick=False)
         message = next(worker.ready for worker in self._workers.staying(generation) if worker.ready)
@@ -373,7 +394,7 @@ class Generations:
         if not self.serving:
             self.failure = failure
             return
-        self.refused = str(failure)
+        self.refuse(failed.number, str(failure))
         kept = f"generation {failed.number} cannot start; generation {self.serving.number} keeps serving"
         self.shared.log.entry("error", f"{kept}: {failure}", failure.details)
         self._begin_if_wanted()

@@ -9,18 +9,21 @@ characters are escaped, and every further line of one entry is indented.
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import re
 import time
 import traceback
+from collections.abc import Sequence
 from typing import Literal
 
+from portway.config.access_format import LineFormat
 from portway.errors import StartupFailed, shown
 from portway.server.privileges import Identity
 
 STDERR = 2
-LEVELS = ("debug", "info", "warning", "error", "critical")
 Level = Literal["debug", "info", "warning", "error", "critical"]
+LEVELS: tuple[Level, ...] = ("debug", "info", "warning", "error", "critical")
 
 # C0 and C1 controls, DEL, and the Unicode line and direction controls that fool a terminal or a log viewer.
 _CONTROL = re.compile(
@@ -95,11 +98,27 @@ class LogFile:
 
 
 class AccessLog(LogFile):
-    """Where the engine writes the access log, by itself: it uses `fd` and `format` only."""
+    """Where the engine writes the access log, by itself: it uses the attributes only.
 
-    def __init__(self, target: str, form: Literal["combined", "json"], owner: Identity | None = None) -> None:
+    Attributes:
+        json: Whether a line is a JSON object.
+        pieces: The parts of a line.
+        exclude: Paths whose requests are left out; a * at the end of one stands for anything.
+
+    Args:
+        target: A path, or "-" for the standard error stream.
+        form: The form of a line.
+        exclude: See the attribute.
+        owner: To whom a file is given.
+    """
+
+    def __init__(
+        self, target: str, form: LineFormat, exclude: Sequence[str] = (), owner: Identity | None = None
+    ) -> None:
         super().__init__(target, owner)
-        self.format = form
+        self.json = form.json
+        self.pieces = form.pieces
+        self.exclude = tuple(path.encode() for path in exclude)
 
 
 class ErrorLog(LogFile):
@@ -113,7 +132,17 @@ class ErrorLog(LogFile):
 
     def __init__(self, target: str, level: Level = "info", owner: Identity | None = None) -> None:
         super().__init__(target, owner)
-        self._least = LEVELS.index(level)
+        self._least = mmap.mmap(-1, 1)
+        self.level = level
+
+    @property
+    def level(self) -> Level:
+        """The least severe level that is written. Setting it holds for every process, at once."""
+        return LEVELS[self._least[0]]
+
+    @level.setter
+    def level(self, level: Level) -> None:
+        self._least[0] = LEVELS.index(level)
 
     def entry(self, level: Level, text: str, details: str = "") -> None:
         """Write one entry.
@@ -123,7 +152,7 @@ class ErrorLog(LogFile):
             text: One line; line breaks and other control characters in it are escaped.
             details: Further lines, such as a traceback; written below, indented.
         """
-        if LEVELS.index(level) < self._least:
+        if LEVELS.index(level) < self._least[0]:
             return
         now = time.strftime("%Y-%m-%d %H:%M:%S")
         lines = [f"{now} [{os.getpid()}] {level}: {escape(text)}"]

@@ -58,7 +58,78 @@ class Stuck(msgspec.Struct, tag="stuck", frozen=True):
     request: str
 
 
-Message = Ready | Failed | Stuck | Preloaded | Changed
+class Stacks(msgspec.Struct, tag="stacks", frozen=True):
+    """What a worker's threads and tasks are doing; the answer to SIGURG. `pid` is the worker's."""
+
+    pid: int
+    text: str
+
+
+class WorkerState(msgspec.Struct, frozen=True):
+    """A living worker as the arbiter sees it; `ready` and `leaving` are those of `WorkerProcess`."""
+
+    pid: int
+    generation: int
+    age_s: int
+    ready: bool
+    leaving: bool
+
+
+class State(msgspec.Struct, tag="state", frozen=True):
+    """What the arbiter tells the monitor about the server.
+
+    Attributes:
+        pid: The arbiter's.
+        started: Seconds since 1970.
+        serving: The generation that serves, 0 for none.
+        coming: The generation that is starting, 0 for none.
+        rejected: The generation that could not start, 0 once one could since.
+        why: Why it could not.
+        refusals: How many could not since the start.
+        target: How many workers are wanted.
+        stopping: The server is on its way out.
+        log_level: The least severe level that the error log takes.
+        workers: The living workers, oldest first.
+    """
+
+    pid: int
+    started: float
+    serving: int = 0
+    coming: int = 0
+    rejected: int = 0
+    why: str = ""
+    refusals: int = 0
+    target: int = 0
+    stopping: bool = False
+    log_level: str = "info"
+    workers: tuple[WorkerState, ...] = ()
+
+
+class Command(msgspec.Struct, tag="command", frozen=True):
+    """What the monitor asks the arbiter to do. `number` comes back with the answer."""
+
+    number: int
+    name: str
+    argument: str = ""
+
+
+class Done(msgspec.Struct, tag="done", frozen=True):
+    """The arbiter's answer to a command.
+
+    Attributes:
+        number: The command's.
+        error: Why it was not obeyed, "" when it was.
+        value: For a reload the number of its generation, for workers how many are wanted now.
+        refusals: How many generations could not start before.
+    """
+
+    number: int
+    error: str = ""
+    value: int = 0
+    refusals: int = 0
+
+
+Message = Ready | Failed | Stuck | Preloaded | Changed | Stacks | State | Command | Done
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
@@ -91,6 +162,11 @@ class Channel:
         """Send a message, or lose it when the other process is gone."""
         with contextlib.suppress(OSError):
             self._sock.sendall(_encoder.encode(message) + b"\n")
+
+    def offer(self, message: Message) -> None:
+        """Send a message, or lose it when the other process does not read at the moment."""
+        with contextlib.suppress(OSError):
+            self._sock.send(_encoder.encode(message) + b"\n", socket.MSG_DONTWAIT)
 
     def receive(self) -> list[Message]:
         """Return the messages that have arrived, without waiting. Lines that are no message are skipped."""

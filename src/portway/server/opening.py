@@ -8,8 +8,11 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 
 from portway.config import Settings, UnixAddress, parse_address
+from portway.config.access_format import line_format
+from portway.errors import BindError
 from portway.server.activation import passed_sockets
 from portway.server.assignment import Shared
+from portway.server.inspection import Inspection
 from portway.server.listeners import SocketFiles, open_listeners, remove_stale
 from portway.server.logs import AccessLog, ErrorLog
 from portway.server.pidfile import PidFile
@@ -23,8 +26,9 @@ from portway.server.upgrade import Inheritance
 class Opened:
     """What the arbiter owns. `close` is for the arbiter, `forget` for its forked children."""
 
-    def __init__(self, shared: Shared, pid_file: PidFile | None) -> None:
+    def __init__(self, shared: Shared, pid_file: PidFile | None, inspection: Inspection) -> None:
         self.shared = shared
+        self.inspection = inspection
         self._pid_file = pid_file
 
     def close_listeners(self, keep_files: bool = False) -> None:
@@ -37,7 +41,7 @@ class Opened:
             listener.close(keep_files)
 
     def take_over(self, inherited: Iterable[str]) -> None:
-        """Take what is left of an older arbiter that is gone: the name of the pid file.
+        """Take what is left of an older arbiter that is gone: the name of the pid file, the admin listener.
 
         Args:
             inherited: The addresses that it listened on. Files of sockets that this one has no use for go.
@@ -47,6 +51,10 @@ class Opened:
             if isinstance(address, UnixAddress) and not address.abstract:
                 with contextlib.suppress(OSError):
                     remove_stale(address.path)
+        try:
+            self.inspection.open(self.shared.settings, self.shared.log)
+        except BindError as error:
+            self.shared.log.entry("error", f"no admin listener: {error}")
         name = self.shared.settings.process.pid
         if self._pid_file and name:
             try:
@@ -62,6 +70,7 @@ class Opened:
     def close(self) -> None:
         """Close everything and remove the files that stand for a running server. Idempotent."""
         self.close_listeners()
+        self.inspection.close()
         self.shared.slots.close()
         if self._pid_file:
             self._pid_file.remove()
@@ -101,16 +110,21 @@ def open_shared(settings: Settings, inheritance: Inheritance | None = None) -> O
         )
         for listener in listeners:
             undo.callback(listener.close)
+        inspection = Inspection()
+        undo.callback(inspection.close)
+        if not inherited.parent:  # else the old arbiter has the same, until it is gone
+            inspection.open(settings, log)
         pid_file = _open_pid_file(settings.process.pid, inherited)
         undo.pop_all()
-    return Opened(Shared(settings, log, access, user, listeners, slots), pid_file)
+    return Opened(Shared(settings, log, access, user, listeners, slots), pid_file, inspection)
 
 
 def open_access_log(settings: Settings, user: Identity | None) -> AccessLog | None:
     """Return the access log that the settings ask for, or None when it is off."""
     if settings.log.access == "off":
         return None
-    return AccessLog(settings.log.access, settings.log.access_format, user)
+    form = line_format(settings.log.access_format, with_id=bool(settings.http.request_id))
+    return AccessLog(settings.log.access, form, settings.log.access_exclude, user)
 
 
 def _open_pid_file(name: str, inherited: Inheritance) -> PidFile | None:

@@ -21,6 +21,7 @@ from portway.server.processors import bounds
 
 FIXED = frozenset(
     {"bind", "backlog", "uds-permissions", "uds-owner", "pid", "user", "group", "umask", "reload"}
+    | {"admin", "control"}
 )
 """Options that only an upgrade or a restart changes."""
 
@@ -78,6 +79,7 @@ def _logs(shared: Shared, settings: Settings) -> tuple[ErrorLog, AccessLog | Non
     log, access = shared.log, shared.access
     if (old.errors, old.level) != (new.errors, new.level):
         log = ErrorLog(new.errors, new.level, shared.identity)
-    if (old.access, old.access_format) != (new.access, new.access_format):
+    form = old.access, old.access_format, old.access_exclude, shared.settings.http.request_id
+    if form != (new.access, new.access_format, new.access_exclude, settings.http.request_id):
         access = open_access_log(settings, shared.identity)
     return log, access

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from portway.config import Settings
 from portway.engine.wsgi import WSGIEngine
 from portway.server.listeners import open_listeners
-from portway.server.logs import AccessLog, ErrorLog
+from portway.server.logs import ErrorLog
+from portway.server.opening import open_access_log
 from portway.server.reporter import Reporter
 from portway.server.signals import ignore
 
@@ -38,8 +39,7 @@ def serve_single(app: WSGIApplication, settings: Settings, started: Callable[[It
     """
     listeners = open_listeners(settings.listen.bind, settings.listen.backlog)
     log = ErrorLog(settings.log.errors, settings.log.level)
-    off = settings.log.access == "off"
-    access = None if off else AccessLog(settings.log.access, settings.log.access_format)
+    access = open_access_log(settings, None)
     engine = WSGIEngine(app, settings, report=Reporter(log), access=access, multiprocess=False)
     engine.tell_fields = True  # front doors hand them on one by one
     stopping = False

@@ -83,7 +83,7 @@ class Workers:
                 pid = generation.preloader.fork(slot, theirs)
             else:
                 assignment = Assignment(generation.shared, slot, generation.number, theirs)
-                pid = self._fork(partial(self._work, assignment), ours)
+                pid = self.fork(partial(self._work, assignment), ours)
         except OSError:
             ours.close()
             theirs.close()
@@ -108,7 +108,7 @@ class Workers:
         orders.settimeout(FORK_TIMEOUT_S)
         assignment = Assignment(generation.shared, -1, generation.number, theirs)
         try:
-            pid = self._fork(partial(self._preload, assignment, takes_orders), ours, orders)
+            pid = self.fork(partial(self._preload, assignment, takes_orders), ours, orders)
         except OSError:
             for end in (ours, theirs, orders, takes_orders):
                 end.close()
@@ -133,7 +133,7 @@ class Workers:
         """
         ours, theirs = Channel.pair()
         try:
-            pid = self._fork(partial(watch, theirs), ours)
+            pid = self.fork(partial(watch, theirs), ours)
         except OSError:
             ours.close()
             theirs.close()
@@ -143,7 +143,17 @@ class Workers:
         self._by_pid[pid] = watcher
         return watcher
 
-    def _fork(self, life: Callable[[], int], *ours: Channel | socket.socket) -> int:
+    def fork(self, life: Callable[[], int], *ours: Channel | socket.socket) -> int:
+        """Fork a process that is none of the children here; return its id.
+
+        Args:
+            life: What it does, outside the arbiter's frames.
+            ours: The arbiter's ends of what it talks through, closed in it.
+
+        Raises:
+            BecomeChild: In it.
+            OSError: The system has no process left.
+        """
         _flush_streams()  # or the child would write the same bytes again
         with held():  # a signal for the child waits until the arbiter's handlers are gone from it
             pid = os.fork()

@@ -15,6 +15,7 @@ from portway.server.messages import Ready
 from portway.server.orphan import Lifeline
 from portway.server.reporter import Reporter
 from portway.server.signals import ignore
+from portway.server.stack_teller import ASK, StackTeller
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGIO)
 
@@ -38,6 +39,7 @@ class WSGIWorker:
         self._label = application.label
         self._grace_s = shared.settings.timeouts.graceful
         self._lifeline = Lifeline(assignment.channel, shared.log, self._grace_s)
+        self._teller = StackTeller(assignment.channel)
         self._slot = shared.slots[assignment.slot]
         self._engine = WSGIEngine(
             application.app,
@@ -79,14 +81,14 @@ class WSGIWorker:
     def _listen_to_signals(self) -> None:
         self._engine.on_wakeup = self._obey
         signal.set_wakeup_fd(self._engine.wakeup_fd, warn_on_full_buffer=False)
-        for number in _STOPPING:
+        for number in (*_STOPPING, ASK):
             signal.signal(number, self._interrupted)
         self._obey(signal.SIGIO)  # the arbiter may have died before the handler stood
 
     def _stop_listening(self) -> None:
         """Leave the engine's descriptors alone: their numbers may be reused while the interpreter ends."""
         signal.set_wakeup_fd(-1)
-        for number in _STOPPING:
+        for number in (*_STOPPING, ASK):
             signal.signal(number, ignore)
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
@@ -105,6 +107,8 @@ class WSGIWorker:
                 self._assignment.aborted()
             case signal.SIGIO if self._lifeline.is_cut():
                 self._drain()
+            case signal.SIGURG:
+                self._teller.tell()
             case signal.SIGUSR1:
                 self._engine.flush_access()
                 self._assignment.shared.reopen_logs()

@@ -1,0 +1,1 @@
+"""Request ids. Nothing in it is for Python."""
