@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.client import Client, get
 from tests.support.load import Load
-from tests.support.processes import Portway, wait_for_end
+from tests.support.processes import Portway, is_alive, wait_for_end
 
 KINDS = ("versioned.py:wsgi", "versioned.py:asgi")
 
@@ -133,3 +133,29 @@ def test_a_reload_while_stopping_is_ignored() -> None:
             assert client.answer().status == 200
         assert server.exit_code() == 0
         assert "reload" not in server.log
+
+
+@pytest.mark.parametrize("poller", ["epoll", "poll"])
+def test_streams_of_events_are_told_at_once(poller: str) -> None:
+    """Their clients connect again, to the new generation; so nobody need wait for the graceful timeout."""
+    with Portway("asgi.py", "--graceful-timeout", "600", env={"PORTWAY_POLLER": poller}) as server:
+        (old,) = server.ready().workers()
+        with Client(server.address) as client, Client(server.address) as other:
+            for each, path in ((client, "/events"), (other, "/download")):
+                each.request(path)
+                each.sock.recv(1)
+            server.send(signal.SIGHUP)
+            server.ready(2)
+            assert client.rest_of_chunks().endswith(b"5\r\nbegin\r\n4\r\n end\r\n0\r\n\r\n")
+            assert is_alive(old), "for the download, which nobody has told"
+            server.send(signal.SIGINT)
+
+
+def test_every_request_is_told_before_it_is_cut() -> None:
+    with Portway("asgi.py", "--graceful-timeout", "1") as server:
+        server.ready()
+        with Client(server.address) as client:
+            client.request("/download")
+            client.sock.recv(1)
+            assert server.stop() == 0
+            assert client.rest().endswith(b"5\r\nbegin\r\n4\r\n end\r\n0\r\n\r\n")

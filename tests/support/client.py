@@ -120,6 +120,14 @@ class Client:
         self._until(b"\r\n")
         return chunks
 
+    def rest_of_chunks(self) -> bytes:
+        """Read until the end of a chunked body; return what came, framing included."""
+        while not self._buffer.endswith(b"\r\n0\r\n\r\n"):
+            if not self._more():
+                raise ConnectionLost(self._buffer)
+        data, self._buffer = self._buffer, b""
+        return data
+
     def rest(self) -> bytes:
         """Read until the server closes; return what came."""
         while self._more():

@@ -29,4 +29,5 @@ cdef class ASGIEngine(ASGIBase):
     cdef int serve_batch(self) except -1
     cdef int serve_portable(self, Watched watched, uint32_t what) except -1
     cdef int end(self) except -1
+    cdef int tell_streams(self, bint all) except -1
     cdef int start_watchdog(self) except -1

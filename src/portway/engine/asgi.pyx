@@ -17,11 +17,11 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from portway.engine.asgi_exchange cimport Exchange
 from portway.engine.asgi_watchdog cimport ASGIWatchdog
-from portway.engine.base cimport Listener, Strand
+from portway.engine.base cimport Listener, Strand, least
 from portway.engine.body cimport BODY_DONE
 from portway.engine.connection cimport Connection
 from portway.engine.cposix cimport pw_coarse_ms, pw_now_ns
-from portway.engine.deadlines cimport link_move, queue_init
+from portway.engine.deadlines cimport Link, Queue, link_move, queue_first, queue_init
 from portway.engine.poller cimport KIND_CONNECTION, READABLE, WRITABLE, Watched
 from portway.engine.request_id cimport request_id
 from portway.engine.scope cimport base_scope, make_scope
@@ -35,6 +35,7 @@ cdef enum:
     BATCH_NS = 200000           # how long one callback goes on looking for more before other tasks have their turn
     BODY_MOST = 65536           # body bytes that wait for the application before reading stops
     TICK_MS = 1000
+    TOLD_MS = 2000              # before a drain cuts it, each request is told
 
 cdef double PAUSE_S = 0.05
 
@@ -157,6 +158,27 @@ cdef class ASGIEngine(ASGIBase):
             self.end()
         else:
             self.timer = self.loop.call_later(0.1 if self.draining else TICK_MS / 1000, self.on_timer)
+
+    cdef int continue_drain(self) except -1:
+        cdef uint64_t before = least(TOLD_MS, <uint64_t>(self.drain_wanted * 200))
+        self.tell_streams(self.now_ms + before >= self.drain_until_ms)
+        return ASGIBase.continue_drain(self)
+
+    cdef int tell_streams(self, bint all) except -1:
+        """Tell applications that their server ends: streams of events, whose clients connect again, or all requests."""
+        cdef Queue* queues[3]
+        cdef Link* link
+        cdef Exchange exchange
+        cdef int i
+        queues[:] = [&self.active, &self.bodies, &self.writing]
+        for i in range(3):
+            link = queue_first(queues[i])
+            while link != NULL and link != &queues[i].ends:
+                exchange = <Exchange>(<Connection>link.owner).exchange
+                if exchange is not None and (all or exchange.event_stream()):
+                    exchange.server_ends()
+                link = link.after
+        return 0
 
     cdef int end(self) except -1:
         """Close everything, once."""

@@ -23,6 +23,7 @@ cdef class Exchange:
     cdef bint delivered         # its end was given out
     cdef bint disconnected      # what `receive` says from now on
     cdef bint gone              # nothing can be sent any more
+    cdef bint told              # the server ends, the client is still there
     cdef object receiver        # the future that `receive` waits for
     # the response
     cdef int stage
@@ -51,6 +52,8 @@ cdef class Exchange:
     cdef str described(self)
     cdef int leave(self) except -1
     cdef int disconnect(self) except -1
+    cdef bint event_stream(self)
+    cdef int server_ends(self) except -1
     cdef int returned(self) except -1
     cdef int give_up(self) except -1
     cdef int time_out(self) except -1

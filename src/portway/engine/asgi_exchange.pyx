@@ -511,10 +511,31 @@ cdef class Exchange:
             self.receiver.set_result(None)
         return 0
 
+    cdef bint event_stream(self):
+        """Whether the response has begun and is a stream of events: one that has no end of its own."""
+        if self.stage != STREAMING:
+            return False
+        try:
+            for name, value in self.headers:
+                if bytes(name).lower() == b"content-type":
+                    return bytes(value).lower().startswith(b"text/event-stream")
+        except Exception:                   # the headers are the application's to change
+            pass
+        return False
+
+    cdef int server_ends(self) except -1:
+        """Say http.disconnect for the server's sake: what the application has sent by its end is the response."""
+        if self.told or self.stage == OVER or self.gone:
+            return 0
+        self.told = True
+        return self.disconnect()
+
     cdef int returned(self) except -1:
         """The application is done."""
         self.leave()
-        if self.stage != OVER and not self.gone:
+        if self.told and self.stage == STREAMING and not self.gone and self.declared < 0:
+            self.write_body(b"", False)
+        elif self.stage != OVER and not self.gone:
             if self.disconnected:
                 return self.give_up()
             return self.raised_with(RuntimeError("the application returned before its response was complete"))

@@ -35,6 +35,9 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
             while True:
                 with contextlib.suppress(BaseException):
                     time.sleep(0.05)  # noqa: ASYNC251, TID251
+        case "/events" | "/download":
+            await until_told(scope, receive, send)
+            return
         case "/stream":
             await stream(send)
             return
@@ -56,6 +59,16 @@ async def lifespan(scope: Message, receive: Receive, send: Send) -> None:
     sys.stderr.write(f"lifespan of {os.getpid()} is over\n")
     sys.stderr.flush()
     await send({"type": "lifespan.shutdown.complete"})
+
+
+async def until_told(scope: Message, receive: Receive, send: Send) -> None:
+    """Stream as long as nobody says that it is over; then say goodbye, and leave the end to the server."""
+    kind = b"text/event-stream; charset=utf-8" if scope["path"] == "/events" else b"text/plain"
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"Content-Type", kind)]})
+    await send({"type": "http.response.body", "body": b"begin", "more_body": True})
+    await receive()
+    assert (await receive())["type"] == "http.disconnect"
+    await send({"type": "http.response.body", "body": b" end", "more_body": True})
 
 
 async def stream(send: Send) -> None:
