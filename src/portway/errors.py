@@ -14,6 +14,7 @@
     ├── StartupFailed              the application refused to start (exit 3)
     ├── ShutdownFailed             the application did not shut down in order (exit 2)
     ├── BindError                  an address cannot be listened on (exit 3)
+    ├── CertificateError           a certificate, its key or TLS's options cannot be used (exit 3)
     └── UnsupportedPlatform        this operating system cannot run the server
 
 An exception carries its data and builds its text from it: lowercase, one line, the offender by
@@ -219,6 +220,22 @@ class BindError(PortwayError):
     def __init__(self, address: str, reason: str, hint: str | None = None) -> None:
         self.address = address
         super().__init__(f"cannot listen on {shown(address)}: {reason}", hint)
+
+
+class CertificateError(PortwayError):
+    """A certificate, its private key, or something else that TLS needs cannot be used.
+
+    Args:
+        path: The file as the user named it.
+        problem: What is wrong with it.
+        hint: What would help.
+    """
+
+    exit_code = EXIT_STARTUP
+
+    def __init__(self, path: str, problem: str, hint: str | None = None) -> None:
+        self.path = path
+        super().__init__(f"{shown(path)} {problem}", hint)
 
 
 class UnsupportedPlatform(PortwayError):

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.support.certificates import certificate
 from tests.support.processes import Portway
 
 APPS = Path(__file__).parent / "apps"
 ROOT = APPS.parent.parent.parent
 # What lets a fixture application import its neighbours, and a run on another build of the package find that.
 IMPORTING = {"PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])}
-# Driver, poller, and for ASGI the event loop where it is not asyncio's own.
+# Driver, poller, and for ASGI the event loop where it is not asyncio's own; then whether with TLS.
 WSGI_WAYS = ("wsgi-epoll", "wsgi-poll")
 ASGI_WAYS = ("asgi-epoll", "asgi-poll", "asgi-epoll-uvloop", "asgi-poll-uvloop")
 WAYS = (*WSGI_WAYS, *ASGI_WAYS)
+# For tests of what the bytes of a connection go through; parsing and refusing are the same above TLS.
+TLS_WAYS = ("wsgi-epoll-tls", "wsgi-poll-tls", "asgi-epoll-tls", "asgi-poll-tls")
 # Everything small and short, so that a limit is reached with little and a deadline soon.
 TIGHT = (
     *("--limit-request-line", "300", "--limit-request-field-size", "300", "--limit-request-head", "700"),
@@ -26,17 +29,21 @@ TIGHT = (
 )
 
 
-def serve(way: str, app: str = "app", *args: str) -> Portway:
+def serve(way: str, app: str = "app", *args: str, env: Mapping[str, str] | None = None) -> Portway:
     """Start a server.
 
     Args:
         way: One of `WAYS`.
         app: Which of the applications: `apps/wsgi_APP.py` or `apps/asgi_APP.py`.
         args: Further arguments of `portway serve`.
+        env: Further environment variables.
     """
-    driver, poller, *loop = way.split("-")
-    args += ("--loop", *loop) if loop else ()
-    return Portway(str(APPS / f"{driver}_{app}.py"), *args, env={"PORTWAY_POLLER": poller, **IMPORTING})
+    driver, poller, *further = way.split("-")
+    if "tls" in further:
+        args += ("--certfile", str(certificate("portway.test").pem))
+    args += ("--loop", "uvloop") if "uvloop" in further else ()
+    variables = {"PORTWAY_POLLER": poller, **IMPORTING, **(env or {})}
+    return Portway(str(APPS / f"{driver}_{app}.py"), *args, env=variables)
 
 
 def server_fixture(app: str, *args: str, ways: tuple[str, ...] = WAYS) -> Callable[..., Iterator[Portway]]:

@@ -10,7 +10,7 @@ from tests.engine.conftest import ASGI_WAYS, server_fixture
 from tests.engine.wire import GET, Wire
 from tests.support.processes import Portway
 
-served = server_fixture("conformance", ways=ASGI_WAYS)
+served = server_fixture("conformance", ways=(*ASGI_WAYS, "asgi-epoll-tls"))
 
 POST = b"POST %s HTTP/1.1\r\nHost: portway.test\r\nContent-Length: %d\r\n\r\n"
 CHUNKED = b"POST %s HTTP/1.1\r\nHost: portway.test\r\nTransfer-Encoding: chunked\r\n\r\n"

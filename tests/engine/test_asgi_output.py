@@ -8,7 +8,7 @@ from tests.engine.conftest import ASGI_WAYS, server_fixture
 from tests.engine.wire import GET, Wire
 from tests.support.processes import Portway
 
-liar = server_fixture("output", ways=ASGI_WAYS)
+liar = server_fixture("output", ways=(*ASGI_WAYS, "asgi-epoll-tls"))
 
 FAILED = b"Internal Server Error\n"
 OWN_FIELDS = {"content-type", "content-length", "date", "server", "connection"}

@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from tests.engine.conftest import server_fixture
+from tests.engine.conftest import TLS_WAYS, WAYS, server_fixture
 from tests.engine.wire import GET, Wire
 from tests.support.processes import Portway
 
@@ -16,7 +16,7 @@ POST = b"POST %s HTTP/1.1\r\nHost: portway.test\r\nContent-Length: 10\r\n\r\n"
 CRUMB_S = 0.1
 STALLED = "reader stalled for write-timeout"
 
-impatient = server_fixture("app", "--write-timeout", "0.4")
+impatient = server_fixture("app", "--write-timeout", "0.4", ways=(*WAYS, *TLS_WAYS))
 
 
 def crumbs(wire: Wire, data: bytes) -> bytes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.engine.conftest import WAYS, server_fixture
 from tests.engine.wire import GET, Response, Wire
 from tests.support.processes import Portway
 
@@ -13,6 +14,8 @@ HOST = b"Host: portway.test\r\n"
 HELLO = GET % b"/hello"
 KEPT = "kept"
 CLOSED = "closed"
+
+server = server_fixture("app", ways=(*WAYS, "wsgi-epoll-tls", "asgi-epoll-tls"))
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,13 @@ import contextlib
 
 import pytest
 
-from tests.engine.conftest import serve
+from tests.engine.conftest import TLS_WAYS, WAYS, serve, server_fixture
 from tests.engine.wire import Wire
 from tests.support.processes import Portway
 
 HEAD = b"POST %s HTTP/1.1\r\nHost: portway.test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+
+server = server_fixture("app", ways=(*WAYS, *TLS_WAYS))
 
 
 def test_100_when_the_application_reads(server: Portway) -> None:

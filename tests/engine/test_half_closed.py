@@ -7,12 +7,14 @@ import struct
 
 import pytest
 
-from tests.engine.conftest import WAYS, serve
+from tests.engine.conftest import TLS_WAYS, WAYS, serve, server_fixture
 from tests.engine.wire import GET, Wire
 from tests.support.processes import Portway
 
 HELLO = GET % b"/hello"
 RESET = struct.pack("ii", 1, 0)
+
+server = server_fixture("app", ways=(*WAYS, *TLS_WAYS))
 
 
 @pytest.mark.parametrize("count", [1, 3, 40])
@@ -89,7 +91,7 @@ def test_a_reset_harms_nobody(server: Portway, data: bytes) -> None:
         assert wire.get("/hello").body == b"hello"
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", (*WAYS, *TLS_WAYS))
 def test_a_half_closed_client_costs_no_processor_time(way: str) -> None:
     """waitress once span for ever on one; here nothing runs while the application waits."""
     with serve(way) as server, Wire(server.address) as wire, Wire(server.address) as other:

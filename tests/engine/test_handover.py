@@ -40,6 +40,9 @@ class Report:
         """Fail as well."""
         raise AssertionError(request)
 
+    def handshake_failed(self, failure: BaseException, client: str) -> None:
+        """There is none."""
+
 
 def test_a_message_without_a_descriptor() -> None:
     """The system drops the descriptor when the receiver has none left; the sender has counted it already."""

@@ -6,16 +6,22 @@ import asyncio
 import contextlib
 import gc
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import pytest
+
 from portway.config import Settings
 from portway.engine.asgi import ASGIEngine
 from portway.engine.connection import alive
+from portway.engine.tls import TLS
 from portway.engine.wsgi import WSGIEngine
+from tests.support.certificates import certificate
+from tests.support.client import secured
 
-NOTHING = {"connections": 0, "segments": 0, "stashes": 0, "exchanges": 0, "strands": 0}
+NOTHING = {"connections": 0, "segments": 0, "stashes": 0, "exchanges": 0, "strands": 0, "tls": 0}
 BIG = b"x" * 3_000_000
 
 REQUESTS = [
@@ -58,14 +64,36 @@ def listening() -> socket.socket:
     return socket.create_server(("127.0.0.1", 0), backlog=100)
 
 
-def exercise(address: tuple[str, int]) -> None:
+class Policy:
+    """TLS of an engine that is on its own."""
+
+    def __init__(self) -> None:
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificate("portway.test").pem)
+        self.context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF
+
+    def environ(self, layer: TLS) -> dict[str, Any]:
+        return {"cipher": layer.layer.cipher()}
+
+    extension = environ
+
+
+def connected(address: tuple[str, int], tls: bool) -> socket.socket:
+    sock = socket.create_connection(address, 10)
+    return secured(sock) if tls else sock
+
+
+def exercise(address: tuple[str, int], tls: bool) -> None:
     """Every request once read to its end, once left in the middle, once reset."""
+    for data in (b"", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01") if tls else ():
+        with socket.create_connection(address, 10) as client, contextlib.suppress(OSError):
+            client.sendall(data)
     for data in REQUESTS:
         for manner in ("read", "leave", "reset"):
-            with socket.create_connection(address, 10) as client, contextlib.suppress(OSError):
+            with connected(address, tls) as client, contextlib.suppress(OSError):
                 client.sendall(data)
                 if manner == "read":
-                    client.shutdown(socket.SHUT_WR)
+                    socket.socket.shutdown(client, socket.SHUT_WR)
                     while client.recv(1 << 20):
                         pass
                 elif manner == "leave":
@@ -74,14 +102,15 @@ def exercise(address: tuple[str, int]) -> None:
                     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
 
-def test_a_wsgi_engine_leaves_nothing() -> None:
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_wsgi_engine_leaves_nothing(tls: bool) -> None:
     def run() -> None:
         sock = listening()
         engine = WSGIEngine(wsgi_app, Settings())
-        engine.add_listener(sock)
+        engine.add_listener(sock, tls=Policy() if tls else None)
         thread = threading.Thread(target=engine.run)
         thread.start()
-        exercise(sock.getsockname())
+        exercise(sock.getsockname(), tls)
         engine.drain(5)
         thread.join(10)
         assert not thread.is_alive()
@@ -95,13 +124,14 @@ def test_a_wsgi_engine_leaves_nothing() -> None:
     assert alive() == NOTHING
 
 
-def test_an_asgi_engine_leaves_nothing() -> None:
+@pytest.mark.parametrize("tls", [False, True])
+def test_an_asgi_engine_leaves_nothing(tls: bool) -> None:
     async def serve() -> None:
         sock = listening()
         engine = ASGIEngine(asgi_app, Settings(), loop=asyncio.get_running_loop())
-        engine.add_listener(sock)
+        engine.add_listener(sock, tls=Policy() if tls else None)
         engine.start()
-        await asyncio.to_thread(exercise, sock.getsockname())
+        await asyncio.to_thread(exercise, sock.getsockname(), tls)
         engine.drain(5)
         await engine.wait_closed()
 

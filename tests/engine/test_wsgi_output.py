@@ -8,7 +8,7 @@ from tests.engine.conftest import WSGI_WAYS, server_fixture
 from tests.engine.wire import GET, Response, Wire
 from tests.support.processes import Portway
 
-liar = server_fixture("output", ways=WSGI_WAYS)
+liar = server_fixture("output", ways=(*WSGI_WAYS, "wsgi-epoll-tls"))
 
 FAILED = b"Internal Server Error\n"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from tests.support.client import Address
+from tests.support.client import Address, SecureAddress, secured
 
 TIMEOUT_S = 15.0
 STATUS_LINE = re.compile(rb"HTTP/1\.1 ([2-9]\d\d|1\d\d) ([\t\x20-\x7e\x80-\xff]*)")
@@ -82,6 +82,8 @@ class Wire:
         self.sock.connect(address)
         if not isinstance(address, str):
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if isinstance(address, SecureAddress):
+            self.sock = secured(self.sock)
         self.received = b""
 
     def __enter__(self) -> Self:
@@ -111,7 +113,7 @@ class Wire:
 
     def shut(self) -> None:
         """Say that nothing more will be sent, and go on reading."""
-        self.sock.shutdown(socket.SHUT_WR)
+        socket.socket.shutdown(self.sock, socket.SHUT_WR)  # of TCP: TLS goes on in the other direction
 
     def response(self, method: str = "GET") -> Response:
         """Read one response, a final one or an interim one.

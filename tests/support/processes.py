@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.support.client import SecureAddress
+
 APPS = Path(__file__).parent / "apps"
 COMMAND = (sys.executable, "-m", "portway")
 DEADLINE_S = 20.0
@@ -122,8 +124,9 @@ class Portway:
     @property
     def address(self) -> tuple[str, int]:
         """Host and port of the first TCP listener."""
-        match = self.wait_for(r"listening on .*http://(\[[^\]]*\]|[^:]+):(\d+)")
-        return match[1].strip("[]"), int(match[2])
+        match = self.wait_for(r"listening on .*(https?)://(\[[^\]]*\]|[^:]+):(\d+)")
+        address = match[2].strip("[]"), int(match[3])
+        return SecureAddress(address) if match[1] == "https" else address
 
     def send(self, number: int) -> None:
         """Send a signal to the arbiter."""

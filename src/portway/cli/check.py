@@ -28,6 +28,7 @@ def _check(**_: object) -> int:
     loaded = load_settings(context, session)
     preflight(loaded)
     _check_identity(loaded)
+    _check_certificates(loaded)
     app = loaded.settings.app
     from portway.apps import load  # late: `serve` has no use for it in this process
 
@@ -50,6 +51,16 @@ def _check_identity(loaded: Loaded) -> None:
         from portway.server.privileges import identity  # late: it exists on Unix only
 
         identity(process.user, process.group)
+
+
+def _check_certificates(loaded: Loaded) -> None:
+    """Raise what `portway serve` would when a certificate cannot be used."""
+    tls = loaded.settings.tls
+    if tls.certfile:
+        from portway.server.encryption import Encryption  # late: few need it, and it imports `ssl`
+        from portway.server.logs import ErrorLog
+
+        Encryption(tls, ErrorLog("-", "warning"))
 
 
 def _facts(loaded: Loaded, application: Application) -> list[tuple[str, str]]:

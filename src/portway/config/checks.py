@@ -17,6 +17,7 @@ _TAKEN = frozenset(
     | {"expect", "date", "server", "cookie", "set-cookie", "authorization", "proxy", "keep-alive", "location"}
     | {"referer", "user-agent", "x-request-start"}
 )
+_TRANSPORT_SECURITY = re.compile(r"max-age=[0-9]{1,10}(; ?includeSubDomains)?(; ?preload)?", re.ASCII)
 
 
 def bind_address(text: str) -> str:
@@ -117,6 +118,30 @@ def socket_path(text: str) -> str:
         return text
     address = parse_address(text if text.startswith("unix:") else f"unix:{text}")
     return str(address).removeprefix("unix:")
+
+
+def password_source(text: str) -> str:
+    """Return where a password is found; the password itself would show in the list of processes."""
+    kind, _, name = text.partition(":")
+    if text and (kind not in ("file", "env") or not name):
+        raise Refused("must be file:PATH or env:NAME (a password given here would be seen by everybody)")
+    return text
+
+
+def cipher_list(text: str) -> str:
+    """Return a list of ciphers; OpenSSL judges it when the server starts."""
+    if not text or " " in text:
+        raise Refused("must be names between colons, as OpenSSL's `openssl ciphers` takes them")
+    return text
+
+
+def transport_security(text: str) -> str:
+    """Return the value of a Strict-Transport-Security field (RFC 6797 section 6.1), or nothing."""
+    if text and not _TRANSPORT_SECURITY.fullmatch(text):
+        raise Refused(
+            "must be max-age=SECONDS, then includeSubDomains and preload if wanted, between semicolons"
+        )
+    return text
 
 
 def directory(text: str) -> str:

@@ -91,6 +91,16 @@ class Choice(Text):
         return text
 
 
+class Numbered(Choice):
+    """One of a few words, or its number counted from 0, as gunicorn and uvicorn have it."""
+
+    def from_text(self, text: str) -> str:
+        return super().from_text(self.words[int(text)] if text in map(str, range(len(self.words))) else text)
+
+    def from_toml(self, value: object) -> str:
+        return super().from_toml(str(value) if type(value) is int else value)
+
+
 class Switch(Kind):
     """On or off: `--name` and `--no-name`, `true` and `false`."""
 

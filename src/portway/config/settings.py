@@ -16,6 +16,7 @@ from portway.config.amounts import Count, Mode, Seconds, Size
 from portway.config.checks import (
     admin_address,
     bind_address,
+    cipher_list,
     directory,
     forwarded_header,
     header_name,
@@ -23,14 +24,16 @@ from portway.config.checks import (
     media_range,
     not_empty,
     owner,
+    password_source,
     peer,
     ready_path,
     root_path,
     socket_path,
     stage_name,
+    transport_security,
 )
 from portway.config.hook_table import HookTable
-from portway.config.kinds import Choice, Listed, Many, Switch, Text
+from portway.config.kinds import Choice, Listed, Many, Numbered, Switch, Text
 from portway.config.option import Option
 from portway.config.worker_range import WorkerCount, WorkerRange
 
@@ -253,6 +256,99 @@ class Proxies(Struct, frozen=True, kw_only=True):
             "Peers that must begin with a PROXY header; others must not. Written as --forwarded-allow-ips.",
         ),
     ] = ("127.0.0.1", "::1")
+
+
+class TLS(Struct, frozen=True, kw_only=True):
+    """Encryption, and who the two sides are."""
+
+    topic: ClassVar[str] = "TLS"
+
+    certfile: Annotated[
+        tuple[str, ...],
+        Option(
+            ("--certfile",),
+            Many(Text("FILE", not_empty)),
+            "The server's certificate with its chain, PEM. Every TCP and fd:// bind then speaks TLS. "
+            "Repeatable: the client's server name (SNI) chooses, the first is for everybody else.",
+        ),
+    ] = ()
+    keyfile: Annotated[
+        tuple[str, ...],
+        Option(
+            ("--keyfile",),
+            Many(Text("FILE", not_empty)),
+            "The private key of the certificate, PEM; one for each --certfile, in the same order. "
+            "Leave it out when the keys stand in the certificates' files.",
+        ),
+    ] = ()
+    keyfile_password: Annotated[
+        str,
+        Option(
+            ("--keyfile-password",),
+            Text("SOURCE", password_source),
+            "Where the password of an encrypted key is found: file:PATH (its first line) or env:NAME.",
+        ),
+    ] = ""
+    ca_certs: Annotated[
+        str,
+        _text(
+            "--ca-certs", "FILE", "Certificates of the authorities that clients' certificates come from, PEM."
+        ),
+    ] = ""
+    cert_reqs: Annotated[
+        Literal["none", "optional", "required"],
+        Option(
+            ("--cert-reqs",),
+            Numbered("none", "optional", "required"),
+            "Whether a client must show a certificate; 0, 1 and 2 mean the same.",
+        ),
+    ] = "none"
+    tls_minimum: Annotated[
+        Literal["1.2", "1.3"],
+        Option(("--tls-minimum",), Choice("1.2", "1.3"), "The oldest version of TLS that is spoken."),
+    ] = "1.2"
+    ciphers: Annotated[
+        str,
+        Option(
+            ("--ciphers",),
+            Text("LIST", cipher_list),
+            "Cipher suites for TLS 1.2, as OpenSSL lists them; those of TLS 1.3 are always all on.",
+        ),
+    ] = "ECDHE+AESGCM:ECDHE+CHACHA20"
+    insecure_bind: Annotated[
+        tuple[str, ...],
+        Option(
+            ("--insecure-bind",),
+            Many(Text("ADDRESS", bind_address)),
+            "Serve here without TLS although there is a certificate. Repeatable.",
+        ),
+    ] = ()
+    redirect_bind: Annotated[
+        tuple[str, ...],
+        Option(
+            ("--redirect-bind",),
+            Many(Text("ADDRESS", bind_address)),
+            "Listen here without TLS, and send every request to the same place under https. Repeatable.",
+        ),
+    ] = ()
+    redirect_port: Annotated[
+        int,
+        _count(
+            "--redirect-port",
+            minimum=0,
+            maximum=65_535,
+            text="The port that redirects name. 0: that of the first bind with TLS.",
+        ),
+    ] = 0
+    hsts: Annotated[
+        str,
+        Option(
+            ("--hsts",),
+            Text("VALUE", transport_security),
+            "Send this Strict-Transport-Security over TLS when the application sends none: "
+            '"max-age=63072000; includeSubDomains".',
+        ),
+    ] = ""
 
 
 class Process(Struct, frozen=True, kw_only=True):
@@ -673,6 +769,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     function: Function = Function()
     listen: Listen = Listen()
     proxies: Proxies = Proxies()
+    tls: TLS = TLS()
     process: Process = Process()
     recycle: Recycle = Recycle()
     reload: Reload = Reload()

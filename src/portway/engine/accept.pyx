@@ -25,6 +25,7 @@ from portway.engine.cposix cimport (
 from portway.engine.deadlines cimport Link, Queue, link_move, queue_first
 from portway.engine.poller cimport KIND_HANDOVER, KIND_LISTENER
 from portway.engine.proxied cimport PROXY_CLIENT, PROXY_LOCAL, PROXY_MOST, proxy_read, proxy_wants
+from portway.engine.tls cimport TLS, tls_prepare
 
 cdef enum:
     ACCEPTS_AT_ONCE = 64
@@ -45,13 +46,17 @@ cdef struct Passport:
 cdef class Acceptor(Base):
     """Listeners, hand-over and draining."""
 
-    def add_listener(self, sock):
+    def add_listener(self, sock, tls=None, redirect=None):
         """Accept from a listening, non-blocking socket. The engine keeps the object and never closes it."""
         cdef Listener listener = Listener.__new__(Listener)
         listener.sock = sock
         listener.fd = sock.fileno()
         listener.kind = KIND_LISTENER
         listener.number = len(self.listeners)
+        listener.tls = tls
+        listener.redirect = redirect
+        if tls is not None:
+            tls_prepare()
         sock.setblocking(False)
         name = sock.getsockname()
         if sock.family == socket.AF_UNIX:
@@ -122,6 +127,9 @@ cdef class Acceptor(Base):
         cdef Connection c = Connection.__new__(Connection)
         c.fd = fd
         c.listener = listener
+        if listener.tls is not None:
+            c.tls = TLS.__new__(TLS)
+            c.tls.policy = listener.tls
         c.family = address.ss_family
         memcpy(c.address, address, sizeof(c.address))
         c.spool_after = self.spool_after
@@ -350,6 +358,8 @@ cdef class Acceptor(Base):
         cdef int target
         if c.stash_size or c.ended or not self.has_successor():
             return False
+        if c.tls is not None and c.tls.layer is not None:
+            return False                    # the keys cannot travel
         target = self.board.successor(self.slot.index)
         memset(&address, 0, sizeof(address))
         memcpy(&address, c.address, sizeof(c.address))
@@ -364,6 +374,7 @@ cdef class Acceptor(Base):
         cdef Link* link
         cdef Queue* queue
         cdef int i
+        cdef Connection c
         cdef uint64_t patient
         cdef bint late = self.now_ms >= self.drain_until_ms
         while True:
@@ -371,14 +382,19 @@ cdef class Acceptor(Base):
             if link == NULL:
                 break
             self.end_idle(<Connection>link.owner, late)
-        patient = 0 if late or self.has_successor() else DRAIN_IDLE_MS
         for i in range(2):
             queue = &self.fresh if i == 0 else &self.heads
             while True:
                 link = queue_first(queue)
-                if link == NULL or self.now_ms < link.since_ms + patient:
+                if link == NULL:
                     break
-                self.end_idle(<Connection>link.owner, late)
+                c = <Connection>link.owner
+                patient = 0 if late or (c.tls is None and self.has_successor()) else DRAIN_IDLE_MS
+                if c.tls is not None and c.tls.layer is not None and not c.tls.established and not late:
+                    patient = queue.timeout_ms      # in the middle of its handshake
+                if self.now_ms < link.since_ms + patient:
+                    break
+                self.end_idle(c, late)
         if late or (self.open_connections() == 0 and not self.at_work() and not self.handover_waiting()):
             self.stopped = True
         return 0

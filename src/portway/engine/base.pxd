@@ -47,6 +47,8 @@ cdef class Listener(Watched):
     cdef int number
     cdef object server          # (host, port), or (path, None) for a unix socket
     cdef bint wildcard
+    cdef object tls             # the policy of TLS, None without
+    cdef object redirect        # where to send clients instead of serving them, None to serve
     cdef object template        # the driver's own
 
 
@@ -83,6 +85,7 @@ cdef class Base:
     cdef int told                   # how often the access log had news
     cdef uint64_t limit_body, limit_connections, limit_concurrency, body_memory, response_spool
     cdef bint date, server
+    cdef bytes hsts             # the whole field line, None without
     cdef frozenset underscores
     cdef str root_path
     cdef Trust trust

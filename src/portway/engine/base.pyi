@@ -33,6 +33,9 @@ class _Report(Protocol):
             stack: What `stack` said.
         """
 
+    def handshake_failed(self, failure: BaseException, client: str, /) -> None:
+        """Hear that TLS with a client failed, and what `ssl` raised."""
+
 class Base:
     """State, deadlines and words for the log. Not used itself: see `WSGIEngine` and `ASGIEngine`.
 

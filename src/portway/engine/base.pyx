@@ -92,6 +92,7 @@ cdef class Base:
         self.response_spool = limits.response_spool
         self.date = settings.http.date_header
         self.server = settings.http.server_header
+        self.hsts = f"Strict-Transport-Security: {settings.tls.hsts}\r\n".encode() if settings.tls.hsts else None
         self.underscores = frozenset([name.lower().encode("latin-1") for name in settings.http.underscore_headers])
         self.root_path = settings.app.root_path
         self.trust = Trust(settings.proxies)
@@ -306,16 +307,19 @@ cdef class Base:
         """Close every connection that no thread has."""
         cdef Queue* queues[7]
         cdef Link* link
-        cdef Link* after
+        cdef Connection c
+        cdef list all_of_them = []
         cdef int i
         queues[:] = [&self.heads, &self.bodies, &self.fresh, &self.idle, &self.writing, &self.lingering, &self.active]
         for i in range(7):
             link = queue_first(queues[i])
             while link != NULL and link != &queues[i].ends:
-                after = link.after
-                if not (<Connection>link.owner).busy:
-                    self.close_connection(<Connection>link.owner)
-                link = after
+                all_of_them.append(<Connection>link.owner)
+                link = link.after
+        # the end of TLS gives up the GIL, and the queues change meanwhile
+        for c in all_of_them:
+            if not c.busy:
+                self.close_connection(c)
         return 0
 
     cdef int close_connection(self, Connection c) except -1:
@@ -327,6 +331,11 @@ cdef class Base:
         c.state = CLOSED
         link_remove(&c.link)
         self.poller.unwatch(c)
+        if c.tls is not None:
+            c.tls.settle()
+            if c.parked is None and not c.broken:
+                c.tls.end()                 # as far as the socket takes it: nobody waits for more
+            c.drop_tls()
         close(c.fd)
         c.fd = -1
         c.exchange = None

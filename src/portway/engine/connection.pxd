@@ -5,6 +5,7 @@ from portway.engine.body cimport Body
 from portway.engine.cposix cimport off_t
 from portway.engine.deadlines cimport Link
 from portway.engine.poller cimport Poller, Watched
+from portway.engine.tls cimport TLS
 
 
 cdef enum:
@@ -84,6 +85,7 @@ cdef class Connection(Watched):
     cdef uint64_t parked_memory, parked_bytes, spool_after, spool_limit
     cdef object spool
     cdef off_t spool_end
+    cdef TLS tls                # None: the bytes of the socket are those of HTTP
     # where it came from
     cdef Watched listener
     cdef uint8_t address[28]
@@ -95,6 +97,14 @@ cdef class Connection(Watched):
     cdef object server
 
     cdef ssize_t receive(self, char* data, size_t size) noexcept
+    cdef ssize_t receive_tls(self, char* data, size_t size) noexcept
+    cdef int transmit_tls(
+        self, Poller poller, const char* data, size_t size, const char* more, size_t more_size, object owner
+    ) except -2
+    cdef int park_record(self, const char* data, size_t size) except -1
+    cdef int load_block(self) except -2
+    cdef int end_output(self, Poller poller) except -2
+    cdef int drop_tls(self) noexcept
     cdef int keep_input(self, const char* data, size_t size) except -1
     cdef void use_stash(self, size_t used) noexcept
     cdef void drop_stash(self) noexcept

@@ -13,10 +13,12 @@ from libc.string cimport memcpy, memmove
 
 from portway.engine.cposix cimport (
     AF_INET, AF_INET6, EAGAIN, EINTR, EWOULDBLOCK, MSG_DONTWAIT, MSG_NOSIGNAL, close, dup, errno, in6_addr, in_addr,
-    inet_ntop, iovec, msghdr, ntohs, pw_sendfile, pwrite, recv, send, sendmsg, sockaddr_in, sockaddr_in6,
+    inet_ntop, iovec, msghdr, ntohs, pread, pw_sendfile, pw_takes, pw_unread, pwrite, recv, send, sendmsg, sockaddr_in,
+    sockaddr_in6,
 )
 from portway.engine.deadlines cimport link_init
-from portway.engine.poller cimport KIND_CONNECTION, WRITABLE
+from portway.engine.poller cimport KIND_CONNECTION, READABLE, WRITABLE
+from portway.engine.tls cimport RECORD, TLS_BROKEN, TLS_WAITS, tls_alive
 
 cdef enum:
     ALONE = 65536               # sends larger than this let other threads run
@@ -36,7 +38,7 @@ cdef void died(int kind) noexcept nogil:
 def alive():
     """Count what the engines of this process hold; after they have ended, anything but zeros is a leak."""
     kinds = ("connections", "segments", "stashes", "exchanges", "strands")
-    return {kind: ALIVE[i] for i, kind in enumerate(kinds)}
+    return {**{kind: ALIVE[i] for i, kind in enumerate(kinds)}, "tls": tls_alive()}
 
 
 cdef object temporary_file(bint buffered):
@@ -72,6 +74,8 @@ cdef class Connection(Watched):
     cdef ssize_t receive(self, char* data, size_t size) noexcept:
         """Receive what there is; 0 when there is nothing now, -1 at the end or when the socket broke."""
         cdef ssize_t got
+        if self.tls is not None:
+            return self.receive_tls(data, size)
         while True:
             got = recv(self.fd, data, size, MSG_DONTWAIT)
             if got > 0:
@@ -87,6 +91,28 @@ cdef class Connection(Watched):
             if got < 0:
                 self.broken = 1
             return -1
+
+    cdef ssize_t receive_tls(self, char* data, size_t size) noexcept:
+        """The same through TLS. The GIL is lost on the way: an event noted meanwhile must not be forgotten."""
+        cdef ssize_t got
+        self.readable = 0
+        got = self.tls.receive(self.fd, self.family, data, size)
+        if got > 0:
+            # a record that is not full was most likely the last; asking the socket is cheaper than an exception
+            if (
+                got >= RECORD or self.closing or (<size_t>got == size and self.tls.pending())
+                or pw_unread(self.fd) > 0
+            ):
+                self.readable = 1
+            return got
+        if got == TLS_WAITS:
+            if self.tls.wants_write and pw_takes(self.fd):
+                self.readable = 1           # it became writable before anybody could know that this matters
+            return 0
+        self.ended = 1
+        if got == TLS_BROKEN:
+            self.broken = 1
+        return -1
 
     cdef int keep_input(self, const char* data, size_t size) except -1:
         """Add bytes to the stash."""
@@ -136,6 +162,8 @@ cdef class Connection(Watched):
         if self.broken:
             return DEAD
         self.sent += total
+        if self.tls is not None:
+            return self.transmit_tls(poller, data, size, more, more_size, owner)
         if self.parked is None:
             self.writable = 0
             if more_size == 0:
@@ -178,6 +206,102 @@ cdef class Connection(Watched):
         if more_size > <size_t>got and self.park(more + got, more_size - got, owner) < 0:
             return DEAD
         return self.flush(poller) if self.writable else PARKED
+
+    cdef int transmit_tls(
+        self, Poller poller, const char* data, size_t size, const char* more, size_t more_size, object owner
+    ) except -2:
+        """The same in records; the first has `data` and as much of `more` as fits."""
+        cdef char record[RECORD]
+        cdef const char* piece
+        cdef size_t part, from_data
+        cdef ssize_t went = 1
+        while self.parked is None and size + more_size:
+            from_data = size if size < RECORD else RECORD
+            piece, part = data, from_data
+            if size == 0:
+                piece, part = more, more_size if more_size < RECORD else RECORD
+            elif size < RECORD and more_size:
+                part = size + more_size if more_size < RECORD - size else RECORD
+                memcpy(record, data, size)
+                memcpy(record + size, more, part - size)
+                piece = record
+            self.writable = 0
+            went = self.tls.send(piece, part)
+            if went == TLS_BROKEN:
+                self.broken = 1
+                return DEAD
+            if went == TLS_WAITS:
+                self.park_record(piece, part)
+            data += from_data
+            size -= from_data
+            more += part - from_data
+            more_size -= part - from_data
+        if self.parked is None:
+            return SENT
+        if size and self.park(data, size, None) < 0:
+            return DEAD
+        if more_size and self.park(more, more_size, owner) < 0:
+            return DEAD
+        if went == TLS_WAITS:
+            poller.arm(self, READABLE if self.tls.wants_read else WRITABLE)
+        return self.flush(poller) if self.writable else PARKED
+
+    cdef int park_record(self, const char* data, size_t size) except -1:
+        """Put a copy of a record before everything that is parked: it must be sent again as it is."""
+        cdef Segment segment = Segment.__new__(Segment)
+        segment.fd = -1
+        segment.size = size
+        segment.owner = PyBytes_FromStringAndSize(data, size)
+        segment.data = PyBytes_AS_STRING(segment.owner)
+        segment.next = self.parked
+        if self.parked is None:
+            self.parked_last = segment
+        self.parked = segment
+        self.parked_memory += size
+        self.parked_bytes += size
+        return 0
+
+    cdef int load_block(self) except -2:
+        """Read a record's worth of the file that is next: sendfile(2) cannot encrypt."""
+        cdef char block[RECORD]
+        cdef Segment segment = self.parked
+        cdef ssize_t got
+        self.sending = 1
+        with nogil:
+            got = pread(segment.fd, block, segment.size if segment.size < RECORD else RECORD, segment.at)
+        self.sending = 0
+        if got <= 0:
+            if got < 0 and errno == EINTR:
+                return 0
+            self.broken = 1                 # the file is shorter than was promised
+            return DEAD
+        segment.at += got
+        segment.size -= got
+        self.parked_bytes -= got
+        if segment.size == 0:
+            self.parked = segment.next
+        self.park_record(block, got)
+        return 0
+
+    cdef int end_output(self, Poller poller) except -2:
+        """Nothing more will be sent: SENT, or PARKED when TLS cannot say so yet. The connection is raw afterwards."""
+        if self.tls is None:
+            return SENT
+        while not self.broken and self.parked is None and self.tls.end() == TLS_WAITS and not self.closing:
+            if self.tls.using or not pw_takes(self.fd):
+                poller.arm(self, WRITABLE)
+                return PARKED
+        if self.tls is not None:            # the GIL was lost on the way
+            self.tls.settle()
+            self.drop_tls()
+        return SENT
+
+    cdef int drop_tls(self) noexcept:
+        """From now on the bytes of the socket are taken as they come."""
+        if self.tls is not None:
+            self.tls.release()
+            self.tls = None
+        return 0
 
     cdef int append(self, Segment segment) except -1:
         if self.parked is None:
@@ -272,7 +396,24 @@ cdef class Connection(Watched):
                 return DEAD
             segment = self.parked
             self.writable = 0
-            if segment.fd < 0:
+            if self.tls is not None:
+                if memory_only:
+                    self.writable = 1       # a note for the owner, who alone may use TLS
+                    return PARKED
+                if segment.fd >= 0:
+                    if self.load_block() == DEAD:
+                        return DEAD
+                    continue
+                got = self.tls.send(segment.data, segment.size if segment.size < RECORD else RECORD)
+                if got == TLS_WAITS:
+                    if self.writable:
+                        continue
+                    poller.arm(self, READABLE if self.tls.wants_read else WRITABLE)
+                    return PARKED
+                if got == TLS_BROKEN:
+                    self.broken = 1
+                    return DEAD
+            elif segment.fd < 0:
                 got = send(fd, segment.data, segment.size, MSG_DONTWAIT | MSG_NOSIGNAL)
             elif memory_only:
                 self.writable = 1           # a note for the owner

@@ -30,6 +30,11 @@ cdef class Engine(Acceptor):
     cdef int discard(self, Connection c, Strand strand) except -1
     cdef int linger(self, Connection c, Strand strand) except -1
     cdef int start_linger(self, Connection c) except -1
+    cdef int end_output(self, Connection c) except -2
+    cdef int no_record(self, Connection c) except -1
+    cdef int refuse_handshake(self, Connection c, Strand strand) except -1
+    cdef int send_elsewhere(self, Connection c, Strand strand, const char* data) except -1
+    cdef int answer_and_close(self, Connection c, Strand strand, int status, bytes fields, bytes text) except -1
     cdef int between(self, Connection c) except -1
     cdef int known_block(self, Connection c, HeadParser parser, const char* data, size_t size) except -2
     cdef Memo recall(self, Connection c, HeadParser parser, const char* data)

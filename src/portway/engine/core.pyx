@@ -12,7 +12,9 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memset
 
 from portway.engine.body cimport BODY_BROKEN, BODY_DONE, BODY_LENGTH, body_chunked, body_feed, body_length
-from portway.engine.connection cimport APPLICATION, BODY, CLOSED, DEAD, DISCARD, FLUSH, GREETING, HEAD, LINGER, SENT
+from portway.engine.connection cimport (
+    APPLICATION, BODY, CLOSED, DEAD, DISCARD, FLUSH, GREETING, HEAD, LINGER, PARKED, SENT,
+)
 from portway.engine.cposix cimport (
     SHUT_WR, pw_coarse_ms, pw_hung_up, pw_now_ns, pw_real_us, pw_reset_on_close, read, shutdown,
 )
@@ -20,7 +22,7 @@ from portway.engine.base cimport MEMOS, least
 from portway.engine.counters cimport observe
 from portway.engine.deadlines cimport link_move
 from portway.engine.forwarded cimport Claim
-from portway.engine.head cimport FORM_ORIGIN, Framing, Head, HeadParser
+from portway.engine.head cimport FORM_ABSOLUTE, FORM_ORIGIN, Field, Framing, Head, HeadParser, same_name
 from portway.engine.poller cimport (
     CLOSING, KIND_CONNECTION, KIND_HANDOVER, KIND_LISTENER, READABLE, WRITABLE, Watched,
 )
@@ -53,6 +55,8 @@ cdef class Engine(Acceptor):
             if what & CLOSING:
                 c.closing = 1
             if what & (READABLE | CLOSING):
+                c.readable = 1
+            if what & WRITABLE and c.tls is not None and c.tls.wants_write:
                 c.readable = 1
             if c.busy:
                 if what & WRITABLE:
@@ -153,7 +157,8 @@ cdef class Engine(Acceptor):
         if c.parked is not None:
             return c.writable
         return c.readable and (
-            c.state == HEAD or c.state == BODY or c.state == DISCARD or c.state == LINGER or c.state == GREETING
+            c.state == HEAD or c.state == BODY or c.state == DISCARD or c.state == GREETING
+            or c.state == LINGER and c.tls is None
         )
 
     cdef int read_head(self, Connection c, Strand strand) except -1:
@@ -270,12 +275,61 @@ cdef class Engine(Acceptor):
 
     cdef int no_input(self, Connection c, Strand strand, ssize_t got) except -1:
         if got == 0:
+            if c.tls is not None:
+                self.no_record(c)
             return 0
+        if c.tls is not None and c.tls.failure is not None:
+            self.refuse_handshake(c, strand)
+            return 1
         if c.stash_size and not c.broken:
             self.refuse(c, strand, 400, b"connection ended inside a request head")
             return 1
         self.close_connection(c)
         return 0
+
+    cdef int no_record(self, Connection c) except -1:
+        """Bytes have come, but no record is complete: the time for a head runs, or waiting for a body begins anew."""
+        if c.tls.wants_write:
+            self.poller.arm(c, WRITABLE)
+        if c.state == HEAD and c.link.queue != &self.heads:
+            link_move(&c.link, &self.heads, self.now_ms)
+        elif c.link.queue == &self.bodies:
+            link_move(&c.link, &self.bodies, self.now_ms)
+        return 0
+
+    cdef int refuse_handshake(self, Connection c, Strand strand) except -1:
+        """TLS has failed, and has told the peer why. Somebody who speaks HTTP instead is told in HTTP."""
+        cdef object failure = c.tls.failure
+        c.drop_tls()
+        c.broken = 0
+        c.ended = 0
+        if getattr(failure, "reason", None) == "HTTP_REQUEST":
+            self.tell(400, b"plain HTTP on a port for TLS", c)
+            return self.answer_and_close(c, strand, 400, b"", b"This port speaks HTTPS, and the request was plain HTTP.\n")
+        if self.report is not None:
+            peer = c.peer()
+            try:
+                self.report.handshake_failed(failure, peer[0] if peer else "unix")
+            except BaseException:
+                pass                        # a log that fails must not fail what it is about
+        return self.start_linger(c)
+
+    cdef int send_elsewhere(self, Connection c, Strand strand, const char* data) except -1:
+        """Answer a request on a listener that only redirects."""
+        cdef Head* head = &strand.parser.head
+        cdef Field* field
+        cdef uint32_t i
+        cdef bytes host = None
+        if head.form == FORM_ABSOLUTE:
+            host = data[head.authority_at : head.authority_at + head.authority_size]
+        for i in range(head.count):
+            field = &strand.parser.fields[i]
+            if host is None and field.name_size == 4 and same_name(data + field.name_at, b"host", 4):
+                host = data[field.value_at : field.value_at + field.value_size]
+        path = data[head.path_at : head.path_at + head.path_size]
+        query = data[head.query_at : head.query_at + head.query_size]
+        status, fields, text = (<Listener>c.listener).redirect(data[: head.method_size], host, path, query)
+        return self.answer_and_close(c, strand, status, fields, text)
 
     cdef int begin(self, Connection c, Strand strand, const char* data) except -2:
         """A head is complete: set the connection up for its request. -1 when it was refused instead."""
@@ -309,6 +363,9 @@ cdef class Engine(Acceptor):
         else:
             c.body.kind = BODY_DONE
             c.expects = 0
+        if (<Listener>c.listener).redirect is not None:
+            self.send_elsewhere(c, strand, data)
+            return -1
         self.counters.requests += 1
         self.counters.in_flight += 1
         c.state = APPLICATION
@@ -365,6 +422,8 @@ cdef class Engine(Acceptor):
             return 0
         got = c.receive(strand.input, INPUT_SIZE)
         if got == 0:
+            if c.tls is not None:
+                self.no_record(c)
             return 0
         if got < 0:
             if complete:
@@ -418,6 +477,8 @@ cdef class Engine(Acceptor):
 
     cdef int linger(self, Connection c, Strand strand) except -1:
         cdef ssize_t got
+        if c.tls is not None and self.end_output(c) == PARKED:
+            return 0
         if not c.readable:
             return 0
         got = c.receive(strand.input, INPUT_SIZE)
@@ -428,11 +489,18 @@ cdef class Engine(Acceptor):
             return 0
         return 1
 
+    cdef int end_output(self, Connection c) except -2:
+        """Shut our side, or PARKED when the end of TLS has to wait for the socket."""
+        if c.end_output(self.poller) == PARKED:
+            return PARKED
+        shutdown(c.fd, SHUT_WR)
+        return SENT
+
     cdef int start_linger(self, Connection c) except -1:
         """Shut our side and read on for a moment: closing at once would reset the answer away (RFC 9112, 9.6)."""
         c.drop_stash()
         c.state = LINGER
-        shutdown(c.fd, SHUT_WR)
+        self.end_output(c)
         self.now_ms = pw_coarse_ms()
         link_move(&c.link, &self.lingering, self.now_ms)
         if c.ended:
@@ -459,13 +527,15 @@ cdef class Engine(Acceptor):
             else:
                 c.keep = 0
         # an unsent 100 means that the client may or may not send its body: only closing is certain
-        if reply.close or (c.ended and not c.stash_size) or (self.draining and not self.has_successor()) or (c.expects and c.body.kind != BODY_DONE):
+        if reply.close or (c.ended and not c.stash_size) or (self.draining and (c.tls is not None or not self.has_successor())) or (c.expects and c.body.kind != BODY_DONE):
             c.keep = 0
         if not c.keep:
             connection = KEEP_CLOSE
         elif c.minor == 0:
             connection = KEEP_ALIVE
         self.put_id(c, out)
+        if self.hsts is not None and c.tls is not None and not reply.has_hsts:
+            put(out, PyBytes_AS_STRING(self.hsts), len(self.hsts))
         reply_end(out, reply, framing, length, connection, self.date, self.server)
         c.head_sent = c.sent + out.size
         if c.is_head:
@@ -489,16 +559,19 @@ cdef class Engine(Acceptor):
 
     cdef int refuse(self, Connection c, Strand strand, int status, const char* why) except -1:
         """Answer in the application's stead and close."""
-        cdef Buffer out
-        cdef Reply reply
-        cdef bytes text = f"{status} {reason(status)}\n".encode()
-        cdef bint under_way = c.state == BODY or c.state == APPLICATION
         if c.state == CLOSED or c.state == LINGER or c.state == FLUSH:
             return 0                        # answered already
         if c.state == GREETING:
             return self.dismiss(c, b"no PROXY header within header-timeout")
-        memset(&out, 0, sizeof(out))
         self.tell(status, why, c)
+        return self.answer_and_close(c, strand, status, b"", f"{status} {reason(status)}\n".encode())
+
+    cdef int answer_and_close(self, Connection c, Strand strand, int status, bytes fields, bytes text) except -1:
+        """Answer and close; `fields` are whole lines."""
+        cdef Buffer out
+        cdef Reply reply
+        cdef bint under_way = c.state == BODY or c.state == APPLICATION
+        memset(&out, 0, sizeof(out))
         c.keep = 0
         try:
             reply_status_code(&out, &reply, status)
@@ -506,6 +579,9 @@ cdef class Engine(Acceptor):
             if status == 503:
                 put(&out, b"Retry-After: 1\r\n", 16)
             self.put_id(c, &out)
+            put(&out, PyBytes_AS_STRING(fields), len(fields))
+            if self.hsts is not None and c.tls is not None:
+                put(&out, PyBytes_AS_STRING(self.hsts), len(self.hsts))
             reply_end(&out, &reply, END_LENGTH, len(text), KEEP_CLOSE, self.date, self.server)
             c.head_sent = out.size + (c.sent if under_way else 0)
             if not c.is_head:
@@ -517,11 +593,13 @@ cdef class Engine(Acceptor):
                 c.request_id = None
                 self.counters.requests += 1
                 self.counters.in_flight += 1
+            if under_way:
+                # first: with TLS sending gives up the GIL, and the thread whose request is over may come back
+                self.on_close(c)
+                c.exchange = None
             c.transmit(self.poller, out.data, out.size, NULL, 0, None)
         finally:
             PyMem_Free(out.data)
-        if under_way:
-            self.on_close(c)
         # counting may write to a log, and so let the thread run that has a request over its deadline
         c.exchange = None
         c.state = FLUSH
@@ -551,9 +629,10 @@ cdef class Engine(Acceptor):
             return 0
         if not c.keep:
             if c.cut:
+                c.broken = 1                # no close_notify either
                 pw_reset_on_close(c.fd)
                 return self.close_connection(c)
-            if c.stash_size or c.readable:
+            if c.stash_size or c.readable or c.tls is not None:
                 return self.start_linger(c)
             return self.close_connection(c)
         return self.between(c)

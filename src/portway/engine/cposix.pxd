@@ -128,9 +128,9 @@ cdef extern from * nogil:
     #include <unistd.h>
     #include <fcntl.h>
     #include <poll.h>
+    #include <sys/ioctl.h>
     #if defined(__linux__)
     #include <sys/sendfile.h>
-    #include <sys/ioctl.h>
     #include <linux/sockios.h>
     #endif
     #ifndef MSG_CMSG_CLOEXEC
@@ -170,6 +170,16 @@ cdef extern from * nogil:
         struct pollfd p = {fd, 0, 0};
         return poll(&p, 1, 0) > 0 && (p.revents & (POLLERR | POLLHUP)) != 0;
     }
+    /* Bytes that have come and were not received. */
+    static inline int pw_unread(int fd) {
+        int bytes = 0;
+        return ioctl(fd, FIONREAD, &bytes) < 0 ? 0 : bytes;
+    }
+    /* Whether the socket takes bytes now. */
+    static inline int pw_takes(int fd) {
+        struct pollfd p = {fd, POLLOUT, 0};
+        return poll(&p, 1, 0) > 0;
+    }
     /* Bytes sent that the peer has not acknowledged; 0 where the system does not tell. */
     static inline int pw_unacknowledged(int fd) {
         int bytes = 0;
@@ -205,6 +215,8 @@ cdef extern from * nogil:
     uint64_t pw_now_ns()
     uint64_t pw_real_us()
     uint64_t pw_coarse_ms()
+    int pw_unread(int fd)
+    int pw_takes(int fd)
     int pw_unacknowledged(int fd)
     void pw_reset_on_close(int fd)
     int pw_hung_up(int fd)

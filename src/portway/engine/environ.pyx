@@ -10,7 +10,7 @@ for peers of one kind only. Dropped as well: names with an underscore (X_Real_IP
 
 import sys
 
-from cpython.dict cimport PyDict_Copy, PyDict_SetItem
+from cpython.dict cimport PyDict_Copy, PyDict_SetItem, PyDict_Update
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport uint32_t
 from libc.string cimport memchr, memcmp
@@ -90,7 +90,7 @@ cdef object percent_decoded(const char* data, size_t size):
 cdef object base_environ(Engine engine, Listener listener, bint multithread, bint multiprocess):
     """Everything that does not change between requests; the other keys are there so that a copy need not grow."""
     host, port = listener.server
-    return {
+    environ = {
         K_METHOD: GET,
         K_PATH: SLASH,
         K_QUERY: EMPTY,
@@ -104,7 +104,7 @@ cdef object base_environ(Engine engine, Listener listener, bint multithread, bin
         K_SERVER_PORT: str(port) if port is not None else "80",
         "SERVER_SOFTWARE": "portway",
         "wsgi.version": (1, 0),
-        K_SCHEME: "http",
+        K_SCHEME: "http" if listener.tls is None else "https",
         "wsgi.input": None,
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": multithread,
@@ -112,6 +112,9 @@ cdef object base_environ(Engine engine, Listener listener, bint multithread, bin
         "wsgi.run_once": False,
         "wsgi.input_terminated": True,
     }
+    if listener.tls is not None:
+        environ["HTTPS"] = "on"
+    return environ
 
 
 cdef object environ_key(Engine engine, bytes name):
@@ -200,6 +203,8 @@ cdef int apply_claim(Claim claim, dict environ, Connection c, Listener listener)
         c.claimed = UNKNOWN
     if claim.scheme is not None:
         environ[K_SCHEME] = claim.scheme
+        if claim.scheme != "https":
+            environ.pop("HTTPS", None)
         if listener.server[1] is None and claim.scheme == "https":
             environ[K_SERVER_PORT] = "443"
     if claim.host is not None:
@@ -278,6 +283,10 @@ cdef dict make_environ(Engine engine, Connection c, Strand strand, const char* d
         address = local_address(c, listener)
         PyDict_SetItem(environ, K_NAME, address[0])
         PyDict_SetItem(environ, K_SERVER_PORT, str(address[1]))
+    if c.tls is not None:
+        if c.tls.facts is None:
+            c.tls.facts = listener.tls.environ(c.tls)
+        PyDict_Update(environ, c.tls.facts)
     if c.trusted:
         c.claimed = None
         if claim is not None:

@@ -17,6 +17,7 @@ cdef struct Reply:
     uint8_t has_server
     const char* own             # a field that the engine writes itself, in lower case
     size_t own_size             # 0: none
+    uint8_t has_hsts            # Strict-Transport-Security
 
 
 cdef enum:

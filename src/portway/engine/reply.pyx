@@ -128,7 +128,7 @@ cdef int begin(Reply* reply, int status) except -1:
         raise BadResponse(f"response status must be 200 to 999, not {status}")
     reply.status = status
     reply.content_length = -1
-    reply.close = reply.has_date = reply.has_server = 0
+    reply.close = reply.has_date = reply.has_server = reply.has_hsts = 0
     reply.own_size = 0
     return 0
 
@@ -197,6 +197,7 @@ cdef int field(
         reply.has_date |= name_size == 4 and same_name(name, b"date", 4)
     elif first == c"s":
         reply.has_server |= name_size == 6 and same_name(name, b"server", 6)
+        reply.has_hsts |= name_size == 25 and same_name(name, b"strict-transport-security", 25)
     elif first == c"t":
         if name_size == 17 and same_name(name, b"transfer-encoding", 17):
             return 0

@@ -30,7 +30,7 @@ cdef dict NAMES = {}
 cdef str K_METHOD = sys.intern("method"), K_PATH = sys.intern("path"), K_RAW_PATH = sys.intern("raw_path")
 cdef str K_QUERY = sys.intern("query_string"), K_HEADERS = sys.intern("headers"), K_CLIENT = sys.intern("client")
 cdef str K_VERSION = sys.intern("http_version"), K_STATE = sys.intern("state"), K_SERVER = sys.intern("server")
-cdef str K_ASGI = sys.intern("asgi"), K_EXTENSIONS = sys.intern("extensions")
+cdef str K_ASGI = sys.intern("asgi"), K_EXTENSIONS = sys.intern("extensions"), K_TLS = sys.intern("tls")
 cdef str K_SCHEME = sys.intern("scheme"), K_ROOT = sys.intern("root_path")
 cdef tuple UNKNOWN = ("unknown", 0)
 cdef bytes ROOT = b"/", K_HOST = b"host"
@@ -44,7 +44,7 @@ cdef object base_scope(Engine engine, Listener listener):
         K_VERSION: "1.1",
         K_SERVER: listener.server,
         K_CLIENT: None,
-        K_SCHEME: "http",
+        K_SCHEME: "http" if listener.tls is None else "https",
         K_METHOD: "GET",
         K_ROOT: engine.root_path,
         K_PATH: "/",
@@ -165,6 +165,10 @@ cdef dict make_scope(Engine engine, Connection c, Strand strand, const char* dat
     # an application may write into these; it must not write into the next request's
     PyDict_SetItem(scope, K_ASGI, PyDict_Copy(<dict>scope[K_ASGI]))
     PyDict_SetItem(scope, K_EXTENSIONS, PyDict_Copy(<dict>scope[K_EXTENSIONS]))
+    if c.tls is not None:
+        if c.tls.facts is None:
+            c.tls.facts = listener.tls.extension(c.tls)
+        PyDict_SetItem(scope[K_EXTENSIONS], K_TLS, PyDict_Copy(c.tls.facts))
     if head.form == FORM_ABSOLUTE:
         # RFC 9112 section 3.2.2: the target's authority replaces Host
         authority = data[head.authority_at : head.authority_at + head.authority_size]

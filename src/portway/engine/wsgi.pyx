@@ -119,7 +119,12 @@ cdef class Exchange:
         for name, value in list(headers):
             reply_field_text(&self.strand.out, &reply, name, value)
         put(&self.strand.out, b"\r\n", 2)
+        if self.call is not None:
+            self.call.pause()
+            self.check_current()
         c.transmit(self.engine.poller, self.strand.out.data, self.strand.out.size, NULL, 0, None)
+        if self.call is not None:
+            self.call.resume()
         self.engine.counters.codes[103] += 1
 
     cdef int check_current(self) except -1:
@@ -225,6 +230,7 @@ cdef class Exchange:
         if (
             not burst or crew.leader != strand.index or crew.resting == 0 or c.parked is not None
             or size > HELD_MOST or (c.spool_after and size > c.spool_after)
+            or c.tls is not None            # nobody else could send it, see send_held_by_others
         ):
             return False
         put(&strand.held, strand.out.data, strand.out.size)
@@ -323,8 +329,10 @@ cdef class Exchange:
                     if left <= 0:
                         raise RequestIncomplete(408, "body slower than body-timeout and 16 kB/s")
                     left = min(left, timeout)
-                with nogil:
-                    got = poll(&waiting, 1, <int>left)
+                got = c.readable            # TLS may hold bytes that the socket no longer has
+                if not got:
+                    with nogil:
+                        got = poll(&waiting, 1, <int>left)
                 if got > 0:
                     c.readable = 1
                     got = engine.take_body(c, self.strand)
@@ -588,7 +596,9 @@ cdef class WSGIEngine(Engine):
         if exchange.file is not None:
             exchange.file.close()
         if c.exchange is not exchange:
-            return 0                        # refused in the middle of its body
+            if c.tls is not None:
+                c.tls.settle()
+            return 0                        # refused in the middle of its body, or over its deadline
         c.exchange = None
         c.state = FLUSH
         if c.parked is not None and not c.broken:

@@ -190,6 +190,8 @@ class Arbiter:
             self._look()
             self._tell_manager()
             self._monitor.look_after(stopping=bool(self._stopping))
+            if self._shared.encryption:
+                self._shared.encryption.credentials.look()
         self._call("on_exit")
         self._conclude()
 

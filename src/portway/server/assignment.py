@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from portway.config import Settings
 from portway.server.listeners import Listener
@@ -11,6 +12,9 @@ from portway.server.logs import AccessLog, ErrorLog
 from portway.server.messages import Channel
 from portway.server.privileges import Identity
 from portway.server.slots import Slots
+
+if TYPE_CHECKING:
+    from portway.server.encryption import Encryption
 
 QUICK_STOP_S = 5.0
 """Seconds for a worker to clean up (ASGI lifespan, exit handlers) once its connections are closed."""
@@ -27,6 +31,7 @@ class Shared:
         identity: Whom workers run as, or None to stay as they are.
         listeners: Sockets that every worker accepts from.
         slots: Shared counters and hand-over queues.
+        encryption: The certificates in use, or None without TLS.
     """
 
     settings: Settings
@@ -35,6 +40,7 @@ class Shared:
     identity: Identity | None
     listeners: list[Listener]
     slots: Slots
+    encryption: Encryption | None = None
 
     def reopen_logs(self) -> None:
         """Open the log files again after a rotation; one that cannot be opened stays as it is."""

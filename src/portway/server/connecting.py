@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from portway.server.assignment import Assignment
+from portway.server.assignment import Assignment, Shared
+from portway.server.listeners import Listener, Role
+
+if TYPE_CHECKING:
+    from portway.engine.accept import Redirect, TLSPolicy
 
 
 class Engine(Protocol):
     """What both engines take connections from."""
 
-    def add_listener(self, sock: socket.socket, /) -> None:
+    def add_listener(
+        self, sock: socket.socket, /, tls: TLSPolicy | None = None, redirect: Redirect | None = None
+    ) -> None:
         """Accept from a listening socket."""
 
     def add_handover(self, sock: socket.socket, targets: Mapping[int, socket.socket], /) -> None:
@@ -22,6 +28,25 @@ class Engine(Protocol):
 def connect(engine: Engine, assignment: Assignment) -> None:
     """Give an engine everything that connections come from."""
     for listener in assignment.shared.listeners:
-        engine.add_listener(listener.sock)
+        _add(engine, listener, assignment.shared)
     slots = assignment.shared.slots
     engine.add_handover(slots.queue(assignment.slot), slots.others(assignment.slot))
+
+
+def _add(engine: Engine, listener: Listener, shared: Shared) -> None:
+    if listener.role is Role.PLAIN or shared.encryption is None:
+        engine.add_listener(listener.sock)
+    elif listener.role is Role.TLS:
+        engine.add_listener(listener.sock, tls=shared.encryption)
+    else:
+        from portway.server.redirect import Redirect
+
+        port = shared.settings.tls.redirect_port or _port_with_tls(shared)
+        engine.add_listener(listener.sock, redirect=Redirect(shared.encryption.knows, port))
+
+
+def _port_with_tls(shared: Shared) -> int:
+    for listener in shared.listeners:
+        if listener.role is Role.TLS:
+            return int(listener.sock.getsockname()[1])
+    return 443

@@ -18,6 +18,7 @@ import socket
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from portway.config.address import Address, InheritedSocket, TCPAddress, UnixAddress, parse_address
 from portway.errors import BindError
@@ -40,17 +41,27 @@ class SocketFiles:
     gid: int = KEEP
 
 
+class Role(Enum):
+    """What a listener is for."""
+
+    PLAIN = "plain"
+    TLS = "tls"
+    REDIRECT = "redirect"
+
+
 class Listener:
     """A listening, non-blocking socket and the file it may have left behind.
 
     Args:
         sock: The socket; the listener owns it.
         address: The address as the `bind` option spells it.
+        role: What it is for. A Unix socket is never for TLS: whoever connects to it is on this machine.
     """
 
-    def __init__(self, sock: socket.socket, address: Address) -> None:
+    def __init__(self, sock: socket.socket, address: Address, role: Role = Role.PLAIN) -> None:
         self.sock = sock
         self.address = address
+        self.role = Role.PLAIN if role is Role.TLS and sock.family == socket.AF_UNIX else role
         self._owner = os.getpid()
         self._file = (
             _inode(address.path) if isinstance(address, UnixAddress) and not address.abstract else None
@@ -65,7 +76,10 @@ class Listener:
         if self.sock.family == socket.AF_UNIX:
             shown = f"unix:{os.fsdecode(where).replace(chr(0), '@')}"
         else:
-            shown = f"http://{TCPAddress(where[0], where[1])}"
+            scheme = "https" if self.role is Role.TLS else "http"
+            shown = f"{scheme}://{TCPAddress(where[0], where[1])}"
+        if self.role is Role.REDIRECT:
+            shown += ", leading to https"
         return f"{self.address} ({shown})" if isinstance(self.address, InheritedSocket) else shown
 
     def close(self, keep_file: bool = False) -> None:
@@ -91,6 +105,7 @@ def open_listeners(
     files: SocketFiles = SocketFiles(),
     inherited: Mapping[str, list[int]] | None = None,
     passed: Sequence[Passed] = (),
+    roles: Sequence[Role] = (),
 ) -> list[Listener]:
     """Listen on every address, or on none.
 
@@ -99,8 +114,9 @@ def open_listeners(
         backlog: Connections that the kernel keeps waiting.
         files: How the files of Unix sockets are made.
         inherited: Descriptors of sockets that listen already, by address; those not asked for are closed.
-        passed: Sockets that systemd passed. They take the place of all addresses, unless these name
-            descriptors themselves.
+        passed: Sockets that systemd passed. They take the place of the addresses with the first role, unless
+            these name descriptors themselves.
+        roles: What each address is for; without it, for the application in plain HTTP.
 
     Returns:
         At least one listener per address; a host name that has IPv4 and IPv6 addresses gives several.
@@ -111,11 +127,12 @@ def open_listeners(
     listeners: list[Listener] = []
     given = dict(inherited or {})
     try:
-        for address in _wanted(addresses, passed, given):
+        pairs = list(zip(addresses, roles or [Role.PLAIN] * len(addresses), strict=True))
+        for address, role in _wanted(pairs, passed, given):
             if descriptors := given.pop(str(address), None):
-                listeners += [Listener(_adopt(descriptor), address) for descriptor in descriptors]
+                listeners += [Listener(_adopt(descriptor), address, role) for descriptor in descriptors]
             else:
-                listeners += _open(address, backlog, files, passed)
+                listeners += _open(address, backlog, files, passed, role)
     except BaseException:
         for listener in listeners:
             listener.close()
@@ -126,14 +143,18 @@ def open_listeners(
 
 
 def _wanted(
-    addresses: Sequence[str], passed: Sequence[Passed], given: Mapping[str, list[int]]
-) -> list[Address]:
-    wanted = [parse_address(text) for text in addresses]
-    if any(isinstance(address, InheritedSocket) for address in wanted):
+    pairs: Sequence[tuple[str, Role]], passed: Sequence[Passed], given: Mapping[str, list[int]]
+) -> list[tuple[Address, Role]]:
+    wanted = [(parse_address(text), role) for text, role in pairs]
+    if any(isinstance(address, InheritedSocket) for address, _ in wanted):
         return wanted
     # An older arbiter passes on what systemd gave to it.
     again = [address for address in map(parse_address, given) if isinstance(address, InheritedSocket)]
-    return [*again, *(InheritedSocket(one.fd) for one in passed)] or wanted
+    instead = [*again, *(InheritedSocket(one.fd) for one in passed)]
+    if not instead:
+        return wanted
+    first = pairs[0][1]
+    return [*((address, first) for address in instead), *(pair for pair in wanted if pair[1] is not first)]
 
 
 def _adopt(descriptor: int) -> socket.socket:
@@ -142,15 +163,17 @@ def _adopt(descriptor: int) -> socket.socket:
     return sock
 
 
-def _open(address: Address, backlog: int, files: SocketFiles, passed: Sequence[Passed]) -> list[Listener]:
+def _open(
+    address: Address, backlog: int, files: SocketFiles, passed: Sequence[Passed], role: Role
+) -> list[Listener]:
     try:
         match address:
             case TCPAddress():
-                return [Listener(sock, address) for sock in _open_tcp(address, backlog)]
+                return [Listener(sock, address, role) for sock in _open_tcp(address, backlog)]
             case UnixAddress():
-                return [Listener(_open_unix(address, backlog, files), address)]
+                return [Listener(_open_unix(address, backlog, files), address, role)]
             case InheritedSocket():
-                return [Listener(_take_over(fd), address) for fd in _descriptors(address, passed)]
+                return [Listener(_take_over(fd), address, role) for fd in _descriptors(address, passed)]
     except OSError as error:
         raise BindError(str(address), _reason(error), _hint(error, address)) from error
 

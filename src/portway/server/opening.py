@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from portway.config import Settings, UnixAddress, parse_address
 from portway.config.access_format import line_format
 from portway.errors import BindError
-from portway.server.activation import passed_sockets
+from portway.server.activation import Passed, passed_sockets
 from portway.server.assignment import Shared
 from portway.server.inspection import Inspection
-from portway.server.listeners import SocketFiles, open_listeners, remove_stale
+from portway.server.listeners import Listener, Role, SocketFiles, open_listeners, remove_stale
 from portway.server.logs import AccessLog, ErrorLog
 from portway.server.pidfile import PidFile
 from portway.server.privileges import KEEP, Identity, identity, owner_of
@@ -21,6 +22,9 @@ from portway.server.processors import bounds
 from portway.server.resources import SPARE, occupy_standard_streams, raise_descriptor_limit
 from portway.server.slots import Slots, slots_for
 from portway.server.upgrade import Inheritance
+
+if TYPE_CHECKING:
+    from portway.server.encryption import Encryption
 
 
 class Opened:
@@ -46,7 +50,7 @@ class Opened:
         Args:
             inherited: The addresses that it listened on. Files of sockets that this one has no use for go.
         """
-        for text in set(inherited).difference(self.shared.settings.listen.bind):
+        for text in set(inherited).difference(str(listener.address) for listener in self.shared.listeners):
             address = parse_address(text)
             if isinstance(address, UnixAddress) and not address.abstract:
                 with contextlib.suppress(OSError):
@@ -97,6 +101,7 @@ def open_shared(settings: Settings, inheritance: Inheritance | None = None) -> O
         os.umask(settings.process.umask)
     log = ErrorLog(settings.log.errors, settings.log.level, user)
     access = open_access_log(settings, user)
+    encryption = _encryption(settings, log)
     if passed:
         log.entry("info", f"systemd passed {len(passed)} {'socket' if len(passed) == 1 else 'sockets'}")
     with ExitStack() as undo:
@@ -105,9 +110,7 @@ def open_shared(settings: Settings, inheritance: Inheritance | None = None) -> O
         _raise_limit(settings, count, log)
         slots = Slots(count)
         undo.callback(slots.close)
-        listeners = open_listeners(
-            settings.listen.bind, settings.listen.backlog, files, inherited.descriptors, passed
-        )
+        listeners = _open_listeners(settings, files, inherited, passed)
         for listener in listeners:
             undo.callback(listener.close)
         inspection = Inspection()
@@ -116,7 +119,7 @@ def open_shared(settings: Settings, inheritance: Inheritance | None = None) -> O
             inspection.open(settings, log)
         pid_file = _open_pid_file(settings.process.pid, inherited)
         undo.pop_all()
-    return Opened(Shared(settings, log, access, user, listeners, slots), pid_file, inspection)
+    return Opened(Shared(settings, log, access, user, listeners, slots, encryption), pid_file, inspection)
 
 
 def open_access_log(settings: Settings, user: Identity | None) -> AccessLog | None:
@@ -133,12 +136,33 @@ def _open_pid_file(name: str, inherited: Inheritance) -> PidFile | None:
     return PidFile(f"{name}.2" if inherited.parent else name)
 
 
+def _open_listeners(
+    settings: Settings, files: SocketFiles, inherited: Inheritance, passed: Sequence[Passed]
+) -> list[Listener]:
+    listen, tls = settings.listen, settings.tls
+    addresses = (*listen.bind, *tls.insecure_bind, *tls.redirect_bind)
+    roles = (
+        *[Role.TLS if tls.certfile else Role.PLAIN] * len(listen.bind),
+        *[Role.PLAIN] * len(tls.insecure_bind),
+        *[Role.REDIRECT] * len(tls.redirect_bind),
+    )
+    return open_listeners(addresses, listen.backlog, files, inherited.descriptors, passed, roles)
+
+
 def _socket_files(settings: Settings, user: Identity | None) -> SocketFiles:
     """Return how the files of Unix sockets are made; what --uds-owner leaves out follows the workers."""
     uid, gid = owner_of(settings.listen.uds_owner) if settings.listen.uds_owner else (KEEP, KEEP)
     if user is not None:
         uid, gid = user.uid if uid == KEEP else uid, user.gid if gid == KEEP else gid
     return SocketFiles(settings.listen.uds_permissions, uid, gid)
+
+
+def _encryption(settings: Settings, log: ErrorLog) -> Encryption | None:
+    if not settings.tls.certfile:
+        return None
+    from portway.server.encryption import Encryption  # late: without a certificate nobody needs `ssl`
+
+    return Encryption(settings.tls, log)
 
 
 def _raise_limit(settings: Settings, slots: int, log: ErrorLog) -> None:

@@ -7,6 +7,7 @@ for the arbiter itself, stays as it is until an upgrade or a restart, and the lo
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,9 +20,12 @@ from portway.server.logs import AccessLog, ErrorLog
 from portway.server.opening import open_access_log
 from portway.server.processors import bounds
 
+if TYPE_CHECKING:
+    from portway.server.encryption import Encryption
+
 FIXED = frozenset(
-    {"bind", "backlog", "uds-permissions", "uds-owner", "pid", "user", "group", "umask", "reload"}
-    | {"admin", "control"}
+    {"bind", "insecure-bind", "redirect-bind", "backlog", "uds-permissions", "uds-owner"}
+    | {"pid", "user", "group", "umask", "reload", "admin", "control"}
 )
 """Options that only an upgrade or a restart changes."""
 
@@ -34,16 +38,18 @@ def renew(shared: Shared, settings: Settings) -> Shared:
         settings: What the files say now.
 
     Raises:
-        PortwayError: A log cannot be opened, or there is no room for so many workers.
+        PortwayError: A log cannot be opened, there is no room for so many workers, or what is new about TLS
+            cannot be used.
     """
     settings = _kept(shared, settings)
     differences = changes(shared.settings, settings)
     if not differences:
-        return replace(shared, settings=settings)
+        return replace(shared, settings=settings, encryption=_encryption(shared, settings))
     text = ", ".join(spell_change(declared, shared.settings, settings) for declared in differences)
     _check_room(shared, settings)
+    encryption = _encryption(shared, settings)
     log, access = _logs(shared, settings)
-    renewed = replace(shared, settings=settings, log=log, access=access)
+    renewed = replace(shared, settings=settings, log=log, access=access, encryption=encryption)
     shared.log.entry("info", f"reload: {text}")
     return renewed
 
@@ -83,3 +89,17 @@ def _logs(shared: Shared, settings: Settings) -> tuple[ErrorLog, AccessLog | Non
     if form != (new.access, new.access_format, new.access_exclude, settings.http.request_id):
         access = open_access_log(settings, shared.identity)
     return log, access
+
+
+def _encryption(shared: Shared, settings: Settings) -> Encryption | None:
+    """Return TLS as the new settings want it. With the same options, broken files change nothing."""
+    old, new = shared.settings.tls, settings.tls
+    if bool(old.certfile) != bool(new.certfile):
+        text = f"TLS cannot be turned {'on' if new.certfile else 'off'} while the server listens"
+        raise StartupFailed(text, "an upgrade (SIGUSR2) or a restart can.")
+    if shared.encryption is None:
+        return None
+    if old == new:
+        shared.encryption.renew()
+        return shared.encryption
+    return type(shared.encryption)(new, shared.log)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from portway.server.logs import ErrorLog, describe_exception
+from portway.server.logs import ErrorLog, Level, describe_exception
 
 if TYPE_CHECKING:
     import asyncio
@@ -58,6 +58,19 @@ class Reporter:
             self._noticed.add(key)
         self._log.entry("warning", text)
 
+    def handshake_failed(self, failure: BaseException, client: str) -> None:
+        """Log that TLS with a client failed, unless it just went away.
+
+        Args:
+            failure: What `ssl` raised.
+            client: The peer's address.
+        """
+        reason = getattr(failure, "reason", None)
+        if reason and not reason.startswith("UNEXPECTED_EOF"):
+            said = getattr(failure, "verify_message", "") or ""
+            text = reason.replace("_", " ").lower() + (f" ({said})" if said else "")
+            self._peer_failed("info", f"closed a connection from {client}: TLS handshake: {text}")
+
     def refused(self, status: int, why: str, client: str) -> None:
         """Log a request that the engine refused by itself.
 
@@ -66,6 +79,14 @@ class Reporter:
             why: One line.
             client: The peer's address.
         """
+        peer = client or "an unnamed client"
+        if status:
+            self._peer_failed("warning", f"refused a request from {peer}: {status}, {why}")
+        else:
+            self._peer_failed("warning", f"closed a connection from {peer}: {why}")
+
+    def _peer_failed(self, level: Level, text: str) -> None:
+        """Log what any peer can cause, as often as is allowed."""
         with self._lock:
             unlogged = self._next_window()
             self._refusals += 1
@@ -73,11 +94,7 @@ class Reporter:
         if unlogged:
             self._log.entry("warning", f"{unlogged} more refused requests were not logged")
         if wanted:
-            peer = client or "an unnamed client"
-            if status:
-                self._log.entry("warning", f"refused a request from {peer}: {status}, {why}")
-            else:
-                self._log.entry("warning", f"closed a connection from {peer}: {why}")
+            self._log.entry(level, text)
 
     def stack(self, subject: int | asyncio.Task[Any]) -> str:
         """Return where a thread (its ident) or a task is, in lines for the log."""
