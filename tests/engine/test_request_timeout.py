@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.engine.conftest import ASGI_WAYS, WSGI_WAYS, server_fixture
+from tests.engine.conftest import ASGI_WAYS, TLS_WAYS, WAYS, WSGI_WAYS, server_fixture
 from tests.engine.test_asgi_messages import happened
 from tests.engine.wire import GET, Wire
 from tests.support.processes import DEADLINE_S, Portway
@@ -16,11 +16,11 @@ from tests.support.processes import DEADLINE_S, Portway
 LIMIT = ("--timeout", "0.3")
 POST = b"POST %s HTTP/1.1\r\nHost: portway.test\r\nContent-Length: %d\r\n\r\n"
 
-single = server_fixture("deadline", *LIMIT, "--threads", "1", ways=WSGI_WAYS)
-threaded = server_fixture("deadline", *LIMIT, "--threads", "4", ways=WSGI_WAYS)
-tasks = server_fixture("deadline", *LIMIT, ways=ASGI_WAYS)
+single = server_fixture("deadline", *LIMIT, "--threads", "1", ways=(*WSGI_WAYS, "wsgi-epoll-tls"))
+threaded = server_fixture("deadline", *LIMIT, "--threads", "4", ways=(*WSGI_WAYS, "wsgi-epoll-tls"))
+tasks = server_fixture("deadline", *LIMIT, ways=(*ASGI_WAYS, "asgi-epoll-tls"))
 limited = server_fixture("deadline", *LIMIT)
-hasty = server_fixture("deadline", "--timeout", "0.02", "--threads", "4")
+hasty = server_fixture("deadline", "--timeout", "0.02", "--threads", "4", ways=(*WAYS, *TLS_WAYS))
 
 
 def overdue(server: Portway, path: str) -> str:

@@ -25,6 +25,7 @@ from portway.engine.deadlines cimport Link, link_move, link_remove, queue_expire
 from portway.engine.forwarded cimport Trust
 from portway.engine.peers cimport Peers
 from portway.engine.poller cimport KIND_WAKEUP
+from portway.engine.tls cimport TLS
 from portway.engine.proxied cimport PROXY_V1, PROXY_V2
 
 cdef enum:
@@ -323,6 +324,7 @@ cdef class Base:
         return 0
 
     cdef int close_connection(self, Connection c) except -1:
+        cdef TLS tls
         if c.state == CLOSED:
             return 0
         if c.state == BODY or c.state == APPLICATION:
@@ -331,10 +333,11 @@ cdef class Base:
         c.state = CLOSED
         link_remove(&c.link)
         self.poller.unwatch(c)
-        if c.tls is not None:
-            c.tls.settle()
+        tls = c.tls
+        if tls is not None:
+            tls.settle()
             if c.parked is None and not c.broken:
-                c.tls.end()                 # as far as the socket takes it: nobody waits for more
+                tls.end()                   # as far as the socket takes it: nobody waits for more
             c.drop_tls()
         close(c.fd)
         c.fd = -1

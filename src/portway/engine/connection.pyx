@@ -285,15 +285,15 @@ cdef class Connection(Watched):
 
     cdef int end_output(self, Poller poller) except -2:
         """Nothing more will be sent: SENT, or PARKED when TLS cannot say so yet. The connection is raw afterwards."""
-        if self.tls is None:
+        cdef TLS tls = self.tls             # another thread may drop it while this one is without the GIL
+        if tls is None:
             return SENT
-        while not self.broken and self.parked is None and self.tls.end() == TLS_WAITS and not self.closing:
-            if self.tls.using or not pw_takes(self.fd):
+        while not self.broken and self.parked is None and tls.end() == TLS_WAITS and not self.closing:
+            if tls.using or not pw_takes(self.fd):
                 poller.arm(self, WRITABLE)
                 return PARKED
-        if self.tls is not None:            # the GIL was lost on the way
-            self.tls.settle()
-            self.drop_tls()
+        tls.settle()
+        self.drop_tls()
         return SENT
 
     cdef int drop_tls(self) noexcept:

@@ -25,6 +25,7 @@ from portway.engine.cposix cimport POLLIN, POLLOUT, poll, pollfd, pw_coarse_ms, 
 from portway.engine.deadlines cimport link_move
 from portway.engine.environ cimport base_environ, make_environ
 from portway.engine.poller cimport READABLE
+from portway.engine.tls cimport TLS
 from portway.engine.watchdog cimport this_thread
 from portway.engine.wsgi_watchdog cimport Call, WSGIWatchdog
 from portway.engine.request_id cimport request_id
@@ -550,6 +551,7 @@ cdef class WSGIEngine(Engine):
         """The request is complete: call the application."""
         cdef Exchange exchange = <Exchange>c.exchange
         cdef Crew crew = self.crew
+        cdef TLS tls
         cdef uint64_t began, now
         # when nothing came between its head and now, the time of the head will do
         began = 0 if c.state == BODY else c.began_ns
@@ -596,8 +598,9 @@ cdef class WSGIEngine(Engine):
         if exchange.file is not None:
             exchange.file.close()
         if c.exchange is not exchange:
-            if c.tls is not None:
-                c.tls.settle()
+            tls = c.tls                     # which the other thread may drop meanwhile
+            if tls is not None:
+                tls.settle()
             return 0                        # refused in the middle of its body, or over its deadline
         c.exchange = None
         c.state = FLUSH
