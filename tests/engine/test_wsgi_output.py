@@ -229,7 +229,7 @@ def test_a_body_that_only_the_connection_ends_is_reset(liar: Portway) -> None:
         wire.send(b"GET /much-then-raise HTTP/1.0\r\n\r\n")
         liar.wait_for("failed at GET /much-then-raise")
         if isinstance(wire.sock, ssl.SSLSocket):
-            wire.sock.suppress_ragged_eofs = False  # with TLS it is the close_notify that must not come
+            wire.sock.suppress_ragged_eofs = False  # type: ignore[attr-defined]  # with TLS it is the close_notify that must not come
         with pytest.raises((ConnectionResetError, ssl.SSLEOFError)):
             while wire.sock.recv(65536):
                 pass
