@@ -163,7 +163,8 @@ class TestCatalogue:
         server = SERVERS[name]
         for interface in server.interfaces:
             line = " ".join(server.command(Launch("package.module:app", interface, 8765)))
-            assert "package.module:app" in line
+            # a project of Chalice is a folder with an app.py
+            assert ("package" if name == "chalice-local" else "package.module:app") in line
             assert "8765" in line
 
     def test_a_browser_sends_thirteen_fields(self) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
+import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
@@ -34,6 +36,22 @@ def test_a_free_port_is_shown_as_the_kernel_picked_it() -> None:
         listener.sock.accept()[0].close()
     listener.close()
     listener.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a packet filter of Linux")
+def test_who_is_turned_away_is_not_connected_and_who_waits_stays() -> None:
+    listener = open_one("127.0.0.1:0")
+    name = listener.sock.getsockname()
+    with socket.create_connection(name, 10) as before, socket.socket() as after:
+        listener.turn_away()
+        after.setblocking(False)
+        assert after.connect_ex(name) == errno.EINPROGRESS
+        with listener.sock.accept()[0] as accepted:
+            accepted.sendall(b"served")
+            assert before.recv(100) == b"served"
+        with pytest.raises(BlockingIOError):
+            listener.sock.accept()
+        listener.close()
 
 
 def test_an_ipv6_socket_takes_ipv6_only() -> None:

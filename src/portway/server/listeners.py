@@ -16,6 +16,8 @@ import errno
 import os
 import socket
 import stat
+import struct
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -24,6 +26,19 @@ from portway.config.address import Address, InheritedSocket, TCPAddress, UnixAdd
 from portway.errors import BindError
 from portway.server.activation import Passed
 from portway.server.privileges import KEEP, user_name
+
+_SO_ATTACH_FILTER = 26
+"""Linux, socket(7); the socket module does not name it."""
+_NO_SYN = b"".join(
+    struct.pack("HBBI", code, true, false, operand)
+    for code, true, false, operand in (
+        (0x30, 0, 0, 13),  # load the byte of the TCP header that has the flags (RFC 9293, section 3.1)
+        (0x45, 0, 1, 0x02),  # is SYN set?
+        (0x06, 0, 0, 0),  # drop the packet
+        (0x06, 0, 0, 0xFFFFFFFF),  # keep it
+    )
+)
+"""A packet filter (Linux, Documentation/networking/filter.rst) that drops whatever opens a connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +96,29 @@ class Listener:
         if self.role is Role.REDIRECT:
             shown += ", leading to https"
         return f"{self.address} ({shown})" if isinstance(self.address, InheritedSocket) else shown
+
+    @property
+    def closed(self) -> bool:
+        """Whether this process has closed it."""
+        return self.sock.fileno() < 0
+
+    def turn_away(self) -> None:
+        """Have the kernel ignore new connections, for all processes that have the socket and will close it.
+
+        Closing resets what waits to be accepted, and between the last accept and the close more could
+        come. After this nothing does; whoever tries a second time, as TCP does by itself, is refused cleanly.
+        Only for a socket that nobody else will go on listening on. Linux; elsewhere it does nothing.
+        """
+        if sys.platform == "linux" and isinstance(self.address, TCPAddress):
+            import ctypes  # late: for the end
+
+            program = ctypes.create_string_buffer(_NO_SYN, len(_NO_SYN))
+            count = len(_NO_SYN) // 8
+            with contextlib.suppress(OSError):
+                pointer = struct.pack(
+                    "HxxxxxxP" if struct.calcsize("P") == 8 else "HxxP", count, ctypes.addressof(program)
+                )
+                self.sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pointer)
 
     def close(self, keep_file: bool = False) -> None:
         """Close the socket; the process that made a Unix socket also removes its file. Idempotent.

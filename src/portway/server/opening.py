@@ -42,6 +42,8 @@ class Opened:
             keep_files: Leave them: another arbiter listens on the same sockets.
         """
         for listener in self.shared.listeners:
+            if not keep_files and not listener.closed:
+                listener.turn_away()
             listener.close(keep_files)
 
     def take_over(self, inherited: Iterable[str]) -> None:
