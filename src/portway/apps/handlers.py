@@ -7,6 +7,7 @@ from typing import Any
 from portway.awslambda.front.application import HandlerApplication
 from portway.awslambda.front.chalice import ChaliceGate, is_chalice, made_safe
 from portway.awslambda.front.door import Door, Kind
+from portway.awslambda.front.pools import UserPools
 from portway.config.settings import Function
 from portway.errors import NotAnApplication, shown
 
@@ -18,8 +19,10 @@ _DOORS: dict[Kind, str] = {
 }
 
 
-def as_wsgi(handler: Any, target: str, name: str, function: Function) -> tuple[HandlerApplication, str]:
-    """Return the application that serves a handler, and what it is, for people.
+def as_wsgi(
+    handler: Any, target: str, name: str, function: Function
+) -> tuple[HandlerApplication, str, tuple[str, ...]]:
+    """Return the application that serves a handler, what it is, and what to warn of, for people.
 
     Args:
         handler: `handler(event, context)`, a Chalice application among them.
@@ -41,9 +44,11 @@ def as_wsgi(handler: Any, target: str, name: str, function: Function) -> tuple[H
     types = function.binary_types or (tuple(handler.api.binary_types) if chalice else ("*/*",))
     door = Door(kind, function.stage, types, function.multi_value)
     gate = None
+    warnings: tuple[str, ...] = ()
     if chalice:
         made_safe(handler)
-        gate = ChaliceGate(handler, door, function.api_keys)
+        gate = ChaliceGate(handler, door, function.api_keys, UserPools(function.user_pool_keys))
+        warnings = gate.unreachable()
     plain = name.rpartition(":")[2].removesuffix("()").rpartition(".")[2]
     application = HandlerApplication(handler, door, plain, function.timeout, gate)
-    return application, f"{'Chalice' if chalice else 'Lambda'} ({_DOORS[kind]})"
+    return application, f"{'Chalice' if chalice else 'Lambda'} ({_DOORS[kind]})", warnings

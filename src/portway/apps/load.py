@@ -29,6 +29,7 @@ class Application:
         label: What was found, for people: "WSGI", "ASGI 3", "ASGI 2", "Chalice (REST API)".
         name: Where it was found: "site:app", "site:create_app()".
         wants_fields: Whether it is to be told the field lines as they were sent (`portway.fields`).
+        warnings: What of it does not work here as it would elsewhere; a sentence each.
     """
 
     app: Callable[..., Any]
@@ -36,6 +37,7 @@ class Application:
     label: str
     name: str
     wants_fields: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 def load(
@@ -96,8 +98,8 @@ def _application(target: Target, found: Any, name: str, interface: str, function
     if kind == "lambda":
         from portway.apps.handlers import as_wsgi  # late: it brings the front doors
 
-        handler, label = as_wsgi(found, target.text, name, function)
-        return Application(handler, "wsgi", label, name, wants_fields=True)
+        handler, label, warnings = as_wsgi(found, target.text, name, function)
+        return Application(handler, "wsgi", label, name, wants_fields=True, warnings=warnings)
     app = SingleCallable(found) if kind == "asgi2" else found
     return Application(app, "wsgi" if kind == "wsgi" else "asgi", _LABELS[kind], name)
 

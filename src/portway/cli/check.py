@@ -40,6 +40,8 @@ def _check(**_: object) -> int:
         env_file=app.env_file,
         function=loaded.settings.function,
     )
+    for text in application.warnings:
+        click.echo(f"warning: {text}", err=True)
     click.echo("\n".join(f"{name:<14}{value}" for name, value in _facts(loaded, application)))
     return 0
 

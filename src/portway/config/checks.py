@@ -156,6 +156,13 @@ def not_empty(text: str) -> str:
     return text
 
 
+def keys_address(text: str) -> str:
+    """Return a file or an http(s) URL."""
+    if "://" in text and not re.fullmatch(r"https?://[^/?#\s]+[!-~]*", text, re.ASCII):
+        raise Refused("must be a file or a URL such as https://example.com/jwks.json")
+    return text
+
+
 def stage_name(text: str) -> str:
     """Return the name of an API's stage; `$default` is the stage that is not in the path, as is none."""
     if text in ("", "$default"):

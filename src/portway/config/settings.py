@@ -21,6 +21,7 @@ from portway.config.checks import (
     forwarded_header,
     header_name,
     id_header,
+    keys_address,
     media_range,
     not_empty,
     owner,
@@ -161,6 +162,16 @@ class Function(Struct, frozen=True, kw_only=True):
             "A key for Chalice routes with api_key_required; better given in the environment. Repeatable.",
         ),
     ] = ()
+    user_pool_keys: Annotated[
+        str,
+        Option(
+            ("--user-pool-keys",),
+            Text("WHERE", keys_address),
+            "File, or http(s) URL, of the JSON Web Key Set that the tokens of a Chalice application's "
+            "Cognito user pools are verified with, for all its pools. "
+            "Without it, each pool's own address at Amazon.",
+        ),
+    ] = ""
 
 
 class Listen(Struct, frozen=True, kw_only=True):

@@ -69,6 +69,9 @@ def load_application(assignment: Assignment) -> Application:
         env_file=app.env_file,
         function=assignment.shared.settings.function,
     )
+    if assignment.slot <= 0:  # once, not by every worker; a preloader has none
+        for text in application.warnings:
+            assignment.shared.log.entry("warning", text)
     gc.collect()
     gc.freeze()
     return application

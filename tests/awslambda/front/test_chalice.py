@@ -230,7 +230,7 @@ DIFFERENT: dict[str, tuple[tuple[Any, ...], int, int | None, str]] = {
     "own-field": (("/keyed", {"X-Key": "open"}), 200, 401, "the field is the authorizer's to name"),
     "user-pool": (
         ("/pool", {"Authorization": "a.b.c"}),
-        500,
+        401,
         None,
         "a token that is none; chalice local crashes",
     ),

@@ -1,8 +1,8 @@
 """The authorizers that stand before a route, asked as API Gateway asks them.
 
     a function of the application    called with the TOKEN event; its IAM policy is evaluated
-    Cognito                          the token's signature, issuer, times and scopes are checked
-    IAM, a function elsewhere        cannot be asked here: refused
+    Cognito                          the token is verified with the user pool's keys (`pools`, `tokens`)
+    IAM, a function elsewhere        cannot be asked here: refused, and the log says so when the server starts
 
 What cannot be asked is refused. Letting it through, as development servers do, would open on this server
 what is closed on AWS.

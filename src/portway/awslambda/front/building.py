@@ -18,7 +18,7 @@ from .request import HTTPRequest, Match, Stamp, forwarded, listed
 if TYPE_CHECKING:
     from ..events.request import Event
 
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 _TITLED = {"user-agent": "User-Agent", "x-amzn-trace-id": "X-Amzn-Trace-Id"}
 """Fields whose names a REST API writes its own way; it leaves the client's other names as they are."""
 
@@ -61,7 +61,7 @@ def common_log_time(time_s: float) -> str:
     """Return "10/Jul/2026:19:19:04 +0000", with English months whatever the locale."""
     at = time.gmtime(time_s)
     return (
-        f"{at.tm_mday:02}/{_MONTHS[at.tm_mon - 1]}/{at.tm_year}:"
+        f"{at.tm_mday:02}/{MONTHS[at.tm_mon - 1]}/{at.tm_year}:"
         f"{at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02} +0000"
     )
 

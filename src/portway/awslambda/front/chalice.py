@@ -20,6 +20,7 @@ from .application import Admitted
 from .authorizers import Refused, ask, method_arns
 from .context import Context
 from .door import Door
+from .pools import UserPools, issuer_of
 from .request import HTTPRequest, Match, Stamp
 from .response import Response, id_field, refusal
 from .routes import Routes
@@ -72,13 +73,26 @@ class ChaliceGate:
         app: The application.
         door: The REST API before it.
         api_keys: The keys that routes with `api_key_required` take.
+        pools: What verifies the tokens of user pools.
     """
 
-    def __init__(self, app: Any, door: Door, api_keys: Sequence[str] = ()) -> None:
+    def __init__(
+        self, app: Any, door: Door, api_keys: Sequence[str] = (), pools: UserPools | None = None
+    ) -> None:
         self._door = door
         self._methods: dict[str, dict[str, Any]] = {path: dict(views) for path, views in app.routes.items()}
         self._routes = Routes(self._methods)
         self._api_keys = [key.encode() for key in api_keys]
+        self._pools = pools or UserPools()
+
+    def unreachable(self) -> tuple[str, ...]:
+        """Return what there is to warn of: each route that refuses everybody here, and why."""
+        return tuple(
+            f"{method} {path} refuses everybody here: {why}"
+            for path, views in self._methods.items()
+            for method, view in views.items()
+            if (why := _cannot_ask(view.authorizer))
+        )
 
     def admit(
         self, request: HTTPRequest, stamp: Stamp, context: Context, report: Report
@@ -96,7 +110,7 @@ class ChaliceGate:
             return self._preflight(views, cors, stamp)
         try:
             self._check_key(view, request)
-            return Admitted(match, self._authorized(view.authorizer, request, match, context))
+            return Admitted(match, self._authorized(view.authorizer, request, match, context, report))
         except Refused as refused:
             if refused.text:
                 report(f"{request.method} {match.resource}: {refused.text}")
@@ -117,11 +131,11 @@ class ChaliceGate:
                 raise Refused("no-key")
 
     def _authorized(
-        self, authorizer: Any, request: HTTPRequest, match: Match, context: Context
+        self, authorizer: Any, request: HTTPRequest, match: Match, context: Context, report: Report
     ) -> dict[str, Any] | None:
         if authorizer is None:
             return None
-        kinds = {cls.__name__ for cls in type(authorizer).__mro__}
+        kinds = _kinds(authorizer)
         if "ChaliceAuthorizer" in kinds:
             arns = method_arns(self._door, request.method, match)
             header = authorizer.config.header or "Authorization"
@@ -131,8 +145,35 @@ class ChaliceGate:
             raise Refused(
                 "bad-signature" if signed else "unsigned", "IAM's signatures cannot be verified here"
             )
-        if "CognitoUserPoolAuthorizer" in kinds and not request.value("authorization"):
-            raise Refused("unauthorized")
-        raise Refused(
-            "authorizer-failed", f"an authorizer of type {type(authorizer).__name__} cannot be asked here"
-        )
+        if "CognitoUserPoolAuthorizer" in kinds:
+            header, arns = _user_pools(authorizer)
+            scopes = frozenset(authorizer.scopes)
+
+            def tell(text: str) -> None:
+                report(f"{request.method} {match.resource}: {text}")
+
+            return self._pools.ask(request.value(header.lower()), arns, scopes, tell)
+        raise Refused("authorizer-failed", _cannot_ask(authorizer))
+
+
+def _kinds(authorizer: object) -> set[str]:
+    return {cls.__name__ for cls in type(authorizer).__mro__}
+
+
+def _user_pools(authorizer: Any) -> tuple[str, tuple[str, ...]]:
+    """Return the field that carries the token, and the ARNs of the user pools."""
+    declared = authorizer.to_swagger()
+    arns = declared["x-amazon-apigateway-authorizer"]["providerARNs"]
+    return declared["name"] or "Authorization", tuple(arns)
+
+
+def _cannot_ask(authorizer: Any) -> str:
+    """Return why an authorizer cannot be asked on this server, "" when it can."""
+    kinds = set() if authorizer is None else _kinds(authorizer)
+    if authorizer is None or "ChaliceAuthorizer" in kinds:
+        return ""
+    if "IAMAuthorizer" in kinds:
+        return "IAM's signatures cannot be verified"
+    if "CognitoUserPoolAuthorizer" in kinds:
+        return "" if any(map(issuer_of, _user_pools(authorizer)[1])) else "its authorizer names no user pool"
+    return f"an authorizer of type {type(authorizer).__name__} cannot be asked"

@@ -11,11 +11,12 @@ from typing import Literal
 from .door import Door
 
 Refusal = Literal[
-    "no-route", "no-stage", "too-large", "failed", "malformed", "timeout", "busy", "unauthorized", "denied",
-    "not-allowed", "authorizer-failed", "no-key", "unsigned", "bad-signature",
+    "no-route", "no-stage", "too-large", "failed", "malformed", "timeout", "busy", "unauthorized", "expired",
+    "denied", "not-allowed", "authorizer-failed", "no-key", "unsigned", "bad-signature",
 ]  # fmt: skip
 """Why a door answers itself: no such resource; not below the stage; a body over the limit; the function
-raised; its answer is not one; it took too long; no room to run it; no or a bad token; the policy denies it;
+raised; its answer is not one; it took too long; no room to run it; no or a bad token; a token
+that was good once; the policy denies it;
 the policy does not allow it; the authorizer failed; no API key; not signed where IAM is asked; signed, which
 cannot be verified here."""
 
@@ -30,6 +31,7 @@ _REST: dict[Refusal, tuple[int, str, str]] = {
     "timeout": (504, '{"message": "Endpoint request timed out"}', "InternalServerErrorException"),
     "busy": (500, '{"message": "Internal server error"}', "InternalServerErrorException"),
     "unauthorized": (401, '{"message":"Unauthorized"}', "UnauthorizedException"),
+    "expired": (401, '{"message":"The incoming token has expired"}', "UnauthorizedException"),
     "denied": (
         403,
         '{"Message":"User is not authorized to access this resource with an explicit deny"}',

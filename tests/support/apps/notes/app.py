@@ -213,15 +213,25 @@ def keyed() -> Any:
     return app.current_request.context["authorizer"]["principalId"]
 
 
-@app.route(
-    "/pool",
-    authorizer=CognitoUserPoolAuthorizer(
-        "pool", provider_arns=["arn:aws:cognito-idp:us-east-1:1:userpool/us-east-1_x"]
-    ),
+users = CognitoUserPoolAuthorizer(
+    "pool",
+    provider_arns=[
+        "arn:aws:cognito-idp:us-east-1:1:userpool/us-east-1_x",
+        "arn:aws:cognito-idp:eu-west-1:1:userpool/eu-west-1_y",
+    ],
 )
-def pool() -> str:
-    """Be for a user pool's users."""
-    return "in"
+
+
+@app.route("/pool", authorizer=users)
+def pool() -> Any:
+    """Be for two user pools' users."""
+    return {"authorizer": app.current_request.context.get("authorizer")}
+
+
+@app.route("/pool/scoped", authorizer=users.with_scopes(["notes/read", "notes/write"]))
+def pool_scoped() -> Any:
+    """Be for those with one of two scopes."""
+    return {"authorizer": app.current_request.context.get("authorizer")}
 
 
 @app.route("/signed", authorizer=IAMAuthorizer())
