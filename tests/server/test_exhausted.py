@@ -51,7 +51,9 @@ def test_those_that_wait_for_a_descriptor_are_served_when_one_is_free(way: str) 
         (worker,) = server.ready().workers()
         busy = [Client(server.address) for _ in range(2)]
         for client in busy:  # before a body: not idle, and over as soon as the client goes
-            client.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n")
+            client.send(
+                b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"
+            )
             assert client.sock.recv(100).startswith(b"HTTP/1.1 100 ")
         leave(worker, 0)
         with Client(server.address) as waiting:
