@@ -23,15 +23,21 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     server {{
-        listen 127.0.0.1:{port} backlog=2048;
+        listen 127.0.0.1:{port} backlog=2048{tls};
         location / {{ {location} }}
     }}
 }}
 """
 
 
-def write_configuration(port: int, workers: int, connections: int, location: str) -> Path:
-    """Write build/bench/nginx-PORT/nginx.conf with everything it needs beside it; return its path."""
+def write_configuration(
+    port: int, workers: int, connections: int, location: str, certificates: str = ""
+) -> Path:
+    """Write build/bench/nginx-PORT/nginx.conf with everything it needs beside it; return its path.
+
+    Args:
+        certificates: nginx's directives for TLS; none: it speaks plain HTTP.
+    """
     folder = BUILD / f"nginx-{port}"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "nginx.conf"
@@ -42,6 +48,7 @@ def write_configuration(port: int, workers: int, connections: int, location: str
             workers=workers,
             connections=connections,
             location=location,
+            tls=f" ssl; {certificates} ssl_protocols TLSv1.3" if certificates else "",
         )
     )
     return path

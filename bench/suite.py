@@ -16,6 +16,7 @@ from bench import (
     preload,
     sid,
     throughput,
+    tls,
     workers,
 )
 from bench.catalogue import WORKLOADS
@@ -51,6 +52,7 @@ SPECIALS = {
             tuple(dict.fromkeys(name for name, _ in footprint.SERVERS)),
             footprint.measure,
         ),
+        Special(tls.NAME, tls.TITLE, tls.SERVERS, tls.measure),
         Special(preload.NAME, preload.TITLE, preload.SERVERS, preload.measure),
         Special(
             workers.SPREAD,
