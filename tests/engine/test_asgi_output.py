@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 
 from tests.engine.conftest import ASGI_WAYS, server_fixture
@@ -175,6 +177,21 @@ def test_failures_in_the_middle_cut_the_connection(liar: Portway, path: str) -> 
     data = cut_off(liar, path)
     assert b"first" in data
     assert not data.endswith(b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("unread", [b"", b"Content-Length: 10\r\n\r\nhello"])
+def test_what_waits_for_the_client_when_it_fails_ends_with_a_reset(liar: Portway, unread: bytes) -> None:
+    """HTTP/1.0: the end of the connection is that of the body, so it must not look like one."""
+    path = "/raises-when-the-client-must-read"
+    before = sum(line.endswith(f"failed at POST {path}") for line in liar.lines)
+    with Wire(liar.address, receive_buffer=4096) as wire:
+        wire.send(b"POST %s HTTP/1.0\r\n" % path.encode() + (unread or b"\r\n"))
+        liar.wait_for(f"error: the application failed at POST {path}$", count=before + 1)
+        if isinstance(wire.sock, ssl.SSLSocket):
+            wire.sock.suppress_ragged_eofs = False  # with TLS its own end is missing
+        with pytest.raises((ConnectionResetError, ssl.SSLEOFError)):
+            while wire.sock.recv(65536):
+                pass
 
 
 def test_the_log_holds_the_traceback_and_no_line_of_the_applications_making(liar: Portway) -> None:

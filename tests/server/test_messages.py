@@ -6,7 +6,9 @@ import os
 import signal
 import threading
 
-from portway.server.messages import MAX_DETAILS, Channel, Failed, Message, Ready
+import pytest
+
+from portway.server.messages import MAX_DETAILS, MAX_LINE, Channel, Failed, Message, Ready
 
 
 def test_messages_arrive_whole_and_in_order() -> None:
@@ -41,6 +43,62 @@ def test_lines_that_are_no_message_are_skipped() -> None:
     os.write(worker.fileno(), b"hello\n\xff\xfe\n{}\n")
     worker.send(Failed("x"))
     assert arbiter.receive() == [Failed("x")]
+    arbiter.close()
+    worker.close()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"type":"stuck","request":"\xff"}',
+        b'{"type":"ready","interface":"","workings":"","more":' + b"[" * 20_000,
+        b'{"more":' * 10_000,
+    ],
+)
+def test_junk_that_begins_like_a_message_is_skipped(line: bytes) -> None:
+    arbiter, worker = Channel.pair()
+    os.write(worker.fileno(), line + b"\n")
+    worker.send(Failed("x"))
+    assert arbiter.receive() == [Failed("x")]
+    arbiter.close()
+    worker.close()
+
+
+def test_a_line_without_an_end_is_not_kept() -> None:
+    arbiter, worker = Channel.pair()
+    for _ in range(MAX_LINE // 50_000 + 2):
+        os.write(worker.fileno(), b"x" * 50_000)
+        assert arbiter.receive() == []
+    os.write(worker.fileno(), b"\n")
+    worker.send(Failed("x"))
+    assert arbiter.receive() == [Failed("x")]
+    arbiter.close()
+    worker.close()
+
+
+def test_who_never_stops_talking_is_not_listened_to_for_ever() -> None:
+    arbiter, worker = Channel.pair()
+    stop = threading.Event()
+
+    def talk() -> None:
+        while not stop.is_set():
+            worker.offer(Failed("x" * 1000))
+
+    talker = threading.Thread(target=talk)
+    talker.start()
+    for _ in range(10):
+        arbiter.receive()
+    stop.set()
+    talker.join()
+    arbiter.close()
+    worker.close()
+
+
+def test_text_that_is_no_utf_8_is_told_escaped() -> None:
+    """The name of a file can be anything, and an exception names it."""
+    arbiter, worker = Channel.pair()
+    worker.send(Failed("no file a\udcffb", None, "é\udcff"))
+    assert arbiter.receive() == [Failed("no file a\\udcffb", None, "é\\udcff")]
     arbiter.close()
     worker.close()
 

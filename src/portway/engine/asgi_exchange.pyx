@@ -534,6 +534,7 @@ cdef class Exchange:
         """The application is done."""
         self.leave()
         if self.told and self.stage == STREAMING and not self.gone and self.declared < 0:
+            self.trailers = False           # nobody is left to send them
             self.write_body(b"", False)
         elif self.stage != OVER and not self.gone:
             if self.disconnected:

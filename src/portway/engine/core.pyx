@@ -620,6 +620,10 @@ cdef class Engine(Acceptor):
         c.state = FLUSH
         if c.broken:
             return self.close_connection(c)
+        if c.cut:
+            c.broken = 1                    # no close_notify either
+            pw_reset_on_close(c.fd)
+            return self.close_connection(c)
         if c.body.kind != BODY_DONE:
             c.budget = DISCARD_MOST
             if not c.keep or c.expects or (c.body.kind == BODY_LENGTH and c.body.remaining > DISCARD_MOST):
@@ -628,10 +632,6 @@ cdef class Engine(Acceptor):
             link_move(&c.link, &self.lingering, self.now_ms)
             return 0
         if not c.keep:
-            if c.cut:
-                c.broken = 1                # no close_notify either
-                pw_reset_on_close(c.fd)
-                return self.close_connection(c)
             if c.stash_size or c.readable or c.tls is not None:
                 return self.start_linger(c)
             return self.close_connection(c)

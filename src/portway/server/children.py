@@ -167,11 +167,16 @@ class Preloader(Child, eq=False, kw_only=True):
             channel: The worker's end of its socket pair; the caller closes its own copy.
 
         Raises:
-            OSError: It cannot fork, or does not answer.
+            OSError: It cannot fork, does not answer, or names a process that is no child of this one.
         """
         socket.send_fds(self.orders, [b"%d" % slot], [channel.fileno()])
         answer = self.orders.recv(64)
-        number = int(answer) if answer else -errno.ECHILD
+        try:
+            number = int(answer) if answer else -errno.ECHILD
+        except ValueError:
+            number = -errno.EPROTO
         if number <= 0:
             raise OSError(-number, os.strerror(-number))
+        # The application's code runs there: no process but a child may get the signals that are for a worker.
+        os.waitid(os.P_PID, number, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         return number

@@ -69,7 +69,7 @@ class Control:
                 await self._say(writer, {"ok": False, "error": "only the server's own user may"})
             else:
                 await self._answer_all(reader, writer)
-        except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError):
+        except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # gone, silent, or a line without an end
         finally:
             self._clients -= 1

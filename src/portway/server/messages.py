@@ -17,6 +17,11 @@ import msgspec
 MAX_DETAILS = 64 * 1024
 """Characters of a traceback that travel in one message; the end of it is the part that is kept."""
 
+MAX_LINE = 1024 * 1024
+"""Bytes that may wait for the end of their line. No message is as long."""
+
+PIECES_AT_ONCE = 32
+
 
 class Ready(msgspec.Struct, tag="ready", frozen=True):
     """The worker answers requests.
@@ -135,6 +140,20 @@ _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 
 
+def _line(message: Message) -> bytes:
+    try:
+        return _encoder.encode(message) + b"\n"
+    except UnicodeEncodeError:  # what an application raised may name a file whose name is no UTF-8
+        fields = msgspec.structs.asdict(message).items()
+        texts = {name: escape_surrogates(value) for name, value in fields if isinstance(value, str)}
+        return _encoder.encode(msgspec.structs.replace(message, **texts)) + b"\n"
+
+
+def escape_surrogates(text: str) -> str:
+    """Return the text with surrogates, which UTF-8 does not have, as "\\udcff"."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 class Channel:
     """One end of the socket pair between the arbiter and a worker. Owned by one process.
 
@@ -161,16 +180,19 @@ class Channel:
     def send(self, message: Message) -> None:
         """Send a message, or lose it when the other process is gone."""
         with contextlib.suppress(OSError):
-            self._sock.sendall(_encoder.encode(message) + b"\n")
+            self._sock.sendall(_line(message))
 
     def offer(self, message: Message) -> None:
         """Send a message, or lose it when the other process does not read at the moment."""
         with contextlib.suppress(OSError):
-            self._sock.send(_encoder.encode(message) + b"\n", socket.MSG_DONTWAIT)
+            self._sock.send(_line(message), socket.MSG_DONTWAIT)
 
     def receive(self) -> list[Message]:
-        """Return the messages that have arrived, without waiting. Lines that are no message are skipped."""
-        while True:
+        """Return the messages that have arrived, without waiting. Lines that are no message are skipped.
+
+        Somebody who never stops talking is not listened to for ever: what is left is for the next call.
+        """
+        for _ in range(PIECES_AT_ONCE):
             try:
                 piece = self._sock.recv(65536, socket.MSG_DONTWAIT)
             except BlockingIOError:
@@ -182,9 +204,12 @@ class Channel:
                 break
             self._buffer += piece
         *lines, self._buffer = self._buffer.split(b"\n")
+        if len(self._buffer) > MAX_LINE:
+            self._buffer = b""
         messages = []
         for line in lines:
-            with contextlib.suppress(msgspec.DecodeError):  # the application may write to any descriptor
+            # the application may write to any descriptor: what is no JSON, no UTF-8, or nested without an end
+            with contextlib.suppress(msgspec.DecodeError, ValueError, RecursionError):
                 messages.append(_decoder.decode(line))
         return messages
 

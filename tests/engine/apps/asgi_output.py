@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Any
 
 from tests.engine.apps.asgi_base import Message, Receive, Send, answer, body, do_hello, start
@@ -207,6 +209,14 @@ async def do_raises_in_the_middle(scope: Message, receive: Receive, send: Send) 
 async def do_raises_in_the_middle_of_a_length(scope: Message, receive: Receive, send: Send) -> None:
     await start(send, 200, (b"content-length", b"10"))
     await body(send, b"first", True)
+    raise ValueError("raised on purpose")
+
+
+async def do_raises_when_the_client_must_read(scope: Message, receive: Receive, send: Send) -> None:
+    await start(send)
+    with contextlib.suppress(TimeoutError):
+        while True:
+            await asyncio.wait_for(body(send, b"x" * 500_000, True), 0.3)
     raise ValueError("raised on purpose")
 
 

@@ -35,7 +35,7 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
             while True:
                 with contextlib.suppress(BaseException):
                     time.sleep(0.05)  # noqa: ASYNC251, TID251
-        case "/events" | "/download":
+        case "/events" | "/events-with-trailers" | "/download":
             await until_told(scope, receive, send)
             return
         case "/stream":
@@ -63,8 +63,10 @@ async def lifespan(scope: Message, receive: Receive, send: Send) -> None:
 
 async def until_told(scope: Message, receive: Receive, send: Send) -> None:
     """Stream as long as nobody says that it is over; then say goodbye, and leave the end to the server."""
-    kind = b"text/event-stream; charset=utf-8" if scope["path"] == "/events" else b"text/plain"
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"Content-Type", kind)]})
+    path = scope["path"]
+    kind = b"text/plain" if path == "/download" else b"text/event-stream; charset=utf-8"
+    start = {"type": "http.response.start", "status": 200, "headers": [(b"Content-Type", kind)]}
+    await send({**start, "trailers": path == "/events-with-trailers"})
     await send({"type": "http.response.body", "body": b"begin", "more_body": True})
     await receive()
     assert (await receive())["type"] == "http.disconnect"
