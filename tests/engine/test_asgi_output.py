@@ -188,7 +188,7 @@ def test_what_waits_for_the_client_when_it_fails_ends_with_a_reset(liar: Portway
         wire.send(b"POST %s HTTP/1.0\r\n" % path.encode() + (unread or b"\r\n"))
         liar.wait_for(f"error: the application failed at POST {path}$", count=before + 1)
         if isinstance(wire.sock, ssl.SSLSocket):
-            wire.sock.suppress_ragged_eofs = False  # with TLS its own end is missing
+            wire.sock.suppress_ragged_eofs = False  # type: ignore[attr-defined]
         with pytest.raises((ConnectionResetError, ssl.SSLEOFError)):
             while wire.sock.recv(65536):
                 pass
