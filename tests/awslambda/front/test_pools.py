@@ -197,6 +197,18 @@ def test_keys_that_cannot_be_fetched() -> None:
         assert not any("Traceback" in line for line in server.lines)
 
 
+def test_an_answer_without_keys_is_none() -> None:
+    with KeyServer() as server:
+        keys, said = KeySet(server.url), list[str]()
+        server.status = 503
+        with pytest.raises(NoKeys):
+            keys.find("one", said.append)
+        server.status, server.document = 200, b"<html>"
+        with pytest.raises(NoKeys):
+            KeySet(server.url).find("one", said.append)
+    assert ["503" in said[0], said[1].endswith("not a JSON Web Key Set"), len(said)] == [True, True, 2]
+
+
 def test_keys_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "jwks.json").write_bytes(key_set("one"))
     where = str(tmp_path / "jwks.json")
