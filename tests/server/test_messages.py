@@ -94,6 +94,18 @@ def test_who_never_stops_talking_is_not_listened_to_for_ever() -> None:
     worker.close()
 
 
+def test_a_message_that_did_not_fit_spoils_no_other() -> None:
+    arbiter, worker = Channel.pair()
+    for _ in range(100):
+        worker.offer(Failed("x" * 60_000))
+    while arbiter.receive():
+        pass
+    worker.send(Failed("y"))
+    assert arbiter.receive() == [Failed("y")]
+    arbiter.close()
+    worker.close()
+
+
 def test_text_that_is_no_utf_8_is_told_escaped() -> None:
     """The name of a file can be anything, and an exception names it."""
     arbiter, worker = Channel.pair()

@@ -164,6 +164,7 @@ class Channel:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._buffer = b""
+        self._torn = b""
         self.closed_by_peer = False
 
     @classmethod
@@ -180,12 +181,17 @@ class Channel:
     def send(self, message: Message) -> None:
         """Send a message, or lose it when the other process is gone."""
         with contextlib.suppress(OSError):
-            self._sock.sendall(_line(message))
+            torn, self._torn = self._torn, b""
+            self._sock.sendall(torn + _line(message))
 
     def offer(self, message: Message) -> None:
         """Send a message, or lose it when the other process does not read at the moment."""
         with contextlib.suppress(OSError):
-            self._sock.send(_line(message), socket.MSG_DONTWAIT)
+            line = self._torn + _line(message)
+            if self._sock.send(line, socket.MSG_DONTWAIT) < len(line):
+                self._torn = b"\n"  # part of it went: the next message begins on a line of its own
+            else:
+                self._torn = b""
 
     def receive(self) -> list[Message]:
         """Return the messages that have arrived, without waiting. Lines that are no message are skipped.
