@@ -5,7 +5,6 @@ A field's annotation carries its `Option`: flag names, kind with limits, help te
 is adding a field. Only options that work are declared.
 """
 
-from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
