@@ -18,12 +18,14 @@ with an obscure error.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import inspect
 import sys
 from collections.abc import Callable
 from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 Detected = Literal["wsgi", "asgi", "asgi2", "lambda", "factory", "ambiguous", "none"]
 
@@ -34,8 +36,7 @@ _CONTEXT_NAMES = frozenset({"context", "ctx"})
 _MAX_LAYERS = 8  # of partials and callables inside callables; a cycle ends here
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Shape:
+class _Shape(Struct, frozen=True):
     """What a call takes: names of its positional parameters, how many are required, the rest."""
 
     names: tuple[str, ...]
@@ -134,7 +135,7 @@ def _shape(app: Callable[..., Any]) -> _Shape | None:
         if wrapped is not None and (own is None or own.variadic):
             inner = _shape(wrapped)
             if inner is not None:
-                return dataclasses.replace(inner, is_async=inner.is_async or _is_async(call))
+                return replace(inner, is_async=inner.is_async or _is_async(call))
         return own
     except Exception:
         return None

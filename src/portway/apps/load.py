@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from portway.apps.asgi2 import SingleCallable
 from portway.apps.detect import Detected, detect
@@ -19,8 +20,7 @@ from portway.errors import AppNotFound, NotAnApplication, shown
 _LABELS = {"wsgi": "WSGI", "asgi": "ASGI 3", "asgi2": "ASGI 2", "lambda": "Lambda"}
 
 
-@dataclass(frozen=True, slots=True)
-class Application:
+class Application(Struct, frozen=True):
     """An application that has been imported.
 
     Attributes:

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from portway.errors import AppNotFound, shown
 
@@ -18,16 +19,14 @@ MAX_LENGTH = 1000
 _FILE = re.compile(r"(.+?\.py)(?::(.*))?", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """The literal arguments of a factory's call form."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """What APP names.
 
     Attributes:

@@ -7,14 +7,14 @@ Only what cannot be read in two ways is read here: whole flags, each with its va
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from portway.config.declared import DECLARED
 from portway.config.kinds import Switch
 
 
-@dataclass(frozen=True, slots=True)
-class Plain:
+class Plain(Struct, frozen=True):
     """What a command line says.
 
     Attributes:

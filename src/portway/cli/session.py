@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from portway.errors import UnsupportedPlatform, UsageError
 
 UNIX = ("linux", "darwin", "freebsd", "openbsd", "netbsd", "sunos")
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True):
     """The surroundings of a command.
 
     Attributes:

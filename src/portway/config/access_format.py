@@ -11,7 +11,8 @@ Text and JSON are escaped by whoever writes the line; nothing here sees a reques
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from portway.config.kinds import Refused
 from portway.errors import nearest, shown
@@ -77,8 +78,7 @@ _PLACE = re.compile(r"%\(([^()]*)\)s|%%|%")
 _HEADER = re.compile(r"(?:header:([!#$%&'*+.^_`|~0-9A-Za-z-]+)|\{([!#$%&'*+.^_`|~0-9A-Za-z-]+)\}i)", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """A part of a line: bytes that are always the same, then a field.
 
     Attributes:
@@ -92,8 +92,7 @@ class Piece:
     header: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class LineFormat:
+class LineFormat(Struct, frozen=True):
     """A format that has been read.
 
     Attributes:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from portway.config.kinds import Refused
 
@@ -22,8 +23,7 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,9}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,254}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class TCPAddress:
+class TCPAddress(Struct, frozen=True):
     """A host (an IP address, without brackets, or a name) and a port; port 0 lets the kernel pick."""
 
     host: str
@@ -33,8 +33,7 @@ class TCPAddress:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class UnixAddress:
+class UnixAddress(Struct, frozen=True):
     """A path in the file system, a relative one starting at the working directory; or @NAME.
 
     @NAME is an abstract socket (Linux, unix(7)): it has no file, so no permissions either, and whoever is
@@ -52,8 +51,7 @@ class UnixAddress:
         return f"unix:{self.path}"
 
 
-@dataclass(frozen=True, slots=True)
-class InheritedSocket:
+class InheritedSocket(Struct, frozen=True):
     """A descriptor that is a listening socket already, opened by whoever started the server.
 
     Attributes:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from portway.config.conflicts import check_conflicts
 from portway.config.declared import BY_NAME, BY_VARIABLE, DECLARED, ELSEWHERE, ENVIRONMENT_ONLY, FALLBACKS
@@ -31,8 +32,7 @@ _SERVICE_LINK = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigFile:
+class ConfigFile(Struct, frozen=True):
     """A configuration file that has been read.
 
     Attributes:
@@ -44,16 +44,14 @@ class ConfigFile:
     table: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class EnvFile:
+class EnvFile(Struct, frozen=True):
     """An environment file that has been read."""
 
     path: str
     variables: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """The settings, and for each option's name where its value came from."""
 
     settings: Settings
@@ -95,8 +93,7 @@ def load(
     return Loaded(settings, origins, file)
 
 
-@dataclass(frozen=True, slots=True)
-class _Sources:
+class _Sources(Struct, frozen=True):
     flags: Mapping[str, object]
     environ: Mapping[str, str]
     file: ConfigFile | None

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from portway.config.kinds import Kind
 
 ENV_PREFIX = "PORTWAY_"
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(Struct, frozen=True):
     """What stands beside a field of `Settings`.
 
     Attributes:
@@ -42,8 +42,7 @@ class Option:
         return ENV_PREFIX + self.name.replace("-", "_").upper()
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(Struct, frozen=True):
     """An option together with the place in `Settings` that it fills.
 
     Attributes:

@@ -3,14 +3,17 @@
 A field's annotation carries its `Option`: flag names, kind with limits, help text. Everything else
 (reading, `--help`, `--print-config`, docs/configuration.md) is derived from here, so adding an option
 is adding a field. Only options that work are declared.
-"""
 
+Annotations are evaluated where they stand (as text they would cost a part of every start), so a check
+must not have the name of its field.
+"""
 
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Struct
 
-from portway.config.access_format import access_format, path_pattern
+from portway.config.access_format import access_format as check_access_format
+from portway.config.access_format import path_pattern
 from portway.config.amounts import Count, Mode, Seconds, Size
 from portway.config.checks import (
     admin_address,
@@ -27,11 +30,11 @@ from portway.config.checks import (
     password_source,
     peer,
     ready_path,
-    root_path,
     socket_path,
     stage_name,
     transport_security,
 )
+from portway.config.checks import root_path as check_root_path
 from portway.config.hook_table import HookTable
 from portway.config.kinds import Choice, Listed, Many, Numbered, Switch, Text
 from portway.config.option import Option
@@ -86,7 +89,7 @@ class App(Struct, frozen=True, kw_only=True):
         str,
         Option(
             ("--root-path",),
-            Text("PATH", root_path),
+            Text("PATH", check_root_path),
             "The prefix the application is mounted at: SCRIPT_NAME for WSGI, root_path for ASGI.",
         ),
     ] = ""
@@ -707,7 +710,7 @@ class Log(Struct, frozen=True, kw_only=True):
         str,
         Option(
             ("--access-log-format",),
-            Text("FORMAT", access_format),
+            Text("FORMAT", check_access_format),
             "The form of a line of the access log: combined, json, a list of fields for JSON "
             "(time,path,status) or a template with %(status)s or gunicorn's %(s)s in it.",
         ),

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from portway.config.kinds import Kind, Refused
 
 _RANGE = re.compile(r"([0-9]{1,6})(?::([0-9]{1,6}))?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerRange:
+class WorkerRange(Struct, frozen=True):
     """How many workers there may be.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from portway.config import Settings
 from portway.server.listeners import Listener
@@ -20,8 +21,7 @@ QUICK_STOP_S = 5.0
 """Seconds for a worker to clean up (ASGI lifespan, exit handlers) once its connections are closed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
+class Shared(Struct, frozen=True):
     """What the arbiter opened before the first fork, the same in every process.
 
     Attributes:
@@ -50,8 +50,7 @@ class Shared:
                 self.log.entry("error", problem)
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(Struct, frozen=True):
     """One worker's work.
 
     Attributes:

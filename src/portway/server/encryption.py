@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import ssl
 import sys
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from portway.config.settings import TLS
 from portway.engine.tls import TLS as Layer
@@ -27,8 +28,7 @@ _VERIFY = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """One certificate in use: its context, and its own PEM without the chain."""
 
     context: ssl.SSLContext

@@ -9,9 +9,10 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from portway.apps.importing import import_target
 from portway.apps.target import parse_target
@@ -48,8 +49,7 @@ class HookLog:
         self._write("error", text, arguments)
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(Struct, frozen=True):
     """What hooks are told about the server.
 
     Attributes:
@@ -65,8 +65,7 @@ class Server:
     log: HookLog
 
 
-@dataclass(frozen=True, slots=True)
-class Worker:
+class Worker(Struct, frozen=True):
     """What hooks are told about a worker.
 
     Attributes:

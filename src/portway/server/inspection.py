@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from portway.config import Settings
 from portway.config.address import UnixAddress
@@ -57,8 +57,7 @@ class Inspection:
             listener.close()
 
 
-@dataclass(frozen=True, slots=True)
-class MonitorAssignment:
+class MonitorAssignment(Struct, frozen=True):
     """What the monitor is handed.
 
     Attributes:

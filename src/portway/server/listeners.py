@@ -19,8 +19,9 @@ import stat
 import struct
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from portway.config.address import Address, InheritedSocket, TCPAddress, UnixAddress, parse_address
 from portway.errors import BindError
@@ -41,8 +42,7 @@ _NO_SYN = b"".join(
 """A packet filter (Linux, Documentation/networking/filter.rst) that drops whatever opens a connection."""
 
 
-@dataclass(frozen=True, slots=True)
-class SocketFiles:
+class SocketFiles(Struct, frozen=True):
     """How the files of Unix sockets are made.
 
     Attributes:
@@ -140,7 +140,7 @@ class Listener:
 def open_listeners(
     addresses: Sequence[str],
     backlog: int,
-    files: SocketFiles = SocketFiles(),
+    files: SocketFiles = SocketFiles(),  # noqa: B008 - frozen
     inherited: Mapping[str, list[int]] | None = None,
     passed: Sequence[Passed] = (),
     roles: Sequence[Role] = (),

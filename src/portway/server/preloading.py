@@ -15,7 +15,8 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from portway.apps import Application
 from portway.errors import EXIT_STARTUP, PortwayError, StartupFailed, shown

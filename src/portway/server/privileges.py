@@ -5,7 +5,8 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from portway.errors import BadValue, StartupFailed, shown
 
@@ -13,8 +14,7 @@ KEEP = -1
 """A user or group that stays as it is, as chown(2) has it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """Whom a worker runs as.
 
     Attributes:

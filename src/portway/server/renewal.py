@@ -6,10 +6,10 @@ for the arbiter itself, stays as it is until an upgrade or a restart, and the lo
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from portway.config import Settings
 from portway.config.changes import changes, spell_change

@@ -18,7 +18,8 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from portway.server.children import WorkerProcess
 from portway.server.generations import Generations
@@ -36,8 +37,7 @@ SHRINK_AFTER = 30
 SHRINK_COOL_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """What was measured over one second.
 
     Attributes:

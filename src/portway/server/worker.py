@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import faulthandler
 import gc
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from portway.apps import Application, load
 from portway.engine.counters import STARTING

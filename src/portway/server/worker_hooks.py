@@ -9,8 +9,9 @@ import faulthandler
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from portway.apps import Application
 from portway.config.hook_table import WORKER_EVENTS
