@@ -163,3 +163,13 @@ def test_every_request_is_told_before_it_is_cut() -> None:
             client.sock.recv(1)
             assert server.stop() == 0
             assert client.rest().endswith(b"5\r\nbegin\r\n4\r\n end\r\n0\r\n\r\n")
+
+
+def test_who_was_told_and_has_not_answered_is_answered_503() -> None:
+    with Portway("asgi.py", "--graceful-timeout", "2") as server:
+        server.ready()
+        with Client(server.address) as client, Client(server.address) as other:
+            client.request("/unanswered")
+            assert other.get("/").status == 200
+            assert server.stop() == 0
+            assert client.answer().status == 503

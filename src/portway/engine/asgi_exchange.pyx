@@ -537,6 +537,9 @@ cdef class Exchange:
             self.trailers = False           # nobody is left to send them
             self.write_body(b"", False)
         elif self.stage != OVER and not self.gone:
+            if self.told and not self.connection.started and not self.connection.broken:
+                self.gone = True            # the client is still there
+                return self.engine.refuse(self.connection, None, 503, NULL)
             if self.disconnected:
                 return self.give_up()
             return self.raised_with(RuntimeError("the application returned before its response was complete"))

@@ -38,6 +38,10 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
         case "/events" | "/events-with-trailers" | "/download":
             await until_told(scope, receive, send)
             return
+        case "/unanswered":
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            return
         case "/stream":
             await stream(send)
             return
