@@ -6,14 +6,21 @@ from portway.engine.reply cimport Buffer
 
 # One part of a line: bytes that are always the same, then a field.
 cdef struct Piece:
-    const char* literal
-    size_t literal_size
+    const char* literal         # with a block of padding behind it
+    size_t size
     int field
-    const char* name            # of a request field, in lower case
+    int header                  # which one, for a request field
+
+
+# A request field that lines have.
+cdef struct Header:
+    const char* name            # in lower case
     size_t name_size
+    const char* value           # in the request of the record, NULL when it has none
+    size_t size
 
 
-# Where things are in a request head; all zero when there was none.
+# What a line is about; where things are in the request head is all zero when there was none.
 cdef struct Record:
     const char* head
     size_t size
@@ -21,14 +28,24 @@ cdef struct Record:
     size_t target
     size_t target_size
     size_t path_size
+    const char* client
+    size_t client_size
+    const char* id              # NULL when it has none
+    size_t id_size
+    int status
+    uint64_t sent
+    uint64_t took
 
 
 cdef class AccessLog:
     cdef object target          # has `fd`
     cdef bint json
-    cdef list pieces
+    cdef list literals, names
     cdef Piece* codes
     cdef int count
+    cdef Header* headers
+    cdef int name_count
+    cdef size_t room            # for a line, but for what is text in it
     cdef bint some_excluded
     cdef frozenset exact
     cdef tuple prefixes
@@ -43,15 +60,10 @@ cdef class AccessLog:
     cdef int record(
         self, bytes head, object peer, int status, uint64_t size, uint64_t duration_ns, bytes request_id
     ) except -1
-    cdef bint is_excluded(self, Record* r)
+    cdef bint is_excluded(self, Record* r) except -1
+    cdef void find_headers(self, Record* r) noexcept
+    cdef int encode(self, Record* r) except -1
+    cdef int look_at_clock(self) except -1
     cdef int flush(self) except -1
     cdef str news(self)
-    cdef int text(self, bytes text) except -1
-    cdef int put_field(
-        self, Piece* piece, Record* r, object peer, int status, uint64_t size, uint64_t took, bytes request_id
-    ) except -1
-    cdef int look_at_clock(self) except -1
-    cdef int six_digits(self, uint64_t value) except -1
-    cdef int header(self, Record* r, const char* name, size_t size) except -1
-    cdef int escaped(self, const char* data, size_t size) except -1
     cdef size_t whole_lines(self, size_t at) noexcept

@@ -7,21 +7,25 @@ disk or a pipe nobody reads, never holds up a request: lines are kept up to a si
 """
 
 import os
-import stat
 import time
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.string cimport memchr, memmove, memset
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize
+from libc.string cimport memchr, memcpy, memmove, memset
+from posix.stat cimport S_ISREG, fstat, struct_stat
 
-from portway.engine.cposix cimport CLOCK_REALTIME, EAGAIN, EINTR, POLLOUT, clock_gettime, errno, poll, pollfd, timespec, write
+from portway.engine.cposix cimport EAGAIN, EINTR, POLLOUT, errno, poll, pollfd, time as seconds, time_t, write
 from portway.engine.head cimport same_name
-from portway.engine.reply cimport put, put_number
+from portway.engine.reply cimport put, reserve
 
 cdef enum:
     KEPT_MOST = 1 << 20         # bytes of lines that wait for a log that does not take them
     WRITE_AT = 32768
     PIPE_PIECE = 4096           # what a pipe that polls as writable takes at once (PIPE_BUF)
+    BLOCK = 16                  # literals are copied in pieces of this size, so there is as much behind one
+    FIELD_MOST = 32             # bytes of a number, or of a time
+    ESCAPE_MOST = 6             # bytes that one byte of a request becomes
 
 cdef enum:
     F_NONE
@@ -57,6 +61,75 @@ cdef dict HEADERS = {"referer": b"referer", "user_agent": b"user-agent"}
 cdef tuple MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 cdef const char* HEX = b"0123456789abcdef"
 
+cdef extern from *:
+    """
+    #define ONES UINT64_C(0x0101010101010101)
+    """
+    const uint64_t ONES
+
+
+cdef char* number(char* out, uint64_t value) noexcept:
+    cdef char digits[24]
+    cdef int at = 24
+    while True:
+        at -= 1
+        digits[at] = c"0" + <char>(value % 10)
+        value //= 10
+        if value == 0:
+            break
+    for at in range(at, 24):
+        out[0] = digits[at]
+        out += 1
+    return out
+
+
+cdef inline bint is_plain(uint64_t word) noexcept:
+    """Whether eight bytes stand for themselves: none over 126, under 32, a quote or a backslash.
+
+    A byte over 127 has its high bit set, and the sum or one of the differences sets it for the others. A carry or a
+    borrow between bytes comes only from a byte that is not plain itself.
+    """
+    return not (
+        word | word + ONES | word - ONES * 32 | (word ^ ONES * c'"') - ONES | (word ^ ONES * c"\\") - ONES
+    ) & ONES * 128
+
+
+cdef char* escaped(char* out, const char* data, size_t size, bint json) noexcept:
+    """Write text from outside: at most six bytes for each of its own."""
+    cdef const char* end = data + size
+    cdef uint64_t word
+    cdef unsigned char c
+    while data < end:
+        if end - data >= 8:
+            memcpy(&word, data, 8)
+            if is_plain(word):
+                memcpy(out, &word, 8)
+                out += 8
+                data += 8
+                continue
+        c = <unsigned char>data[0]
+        data += 1
+        if 32 <= c < 127 and c != c'"' and c != c"\\":
+            out[0] = c
+            out += 1
+            continue
+        out[0] = c"\\"
+        if not json:
+            out[1] = c"x"
+            out += 2
+        elif c == c'"' or c == c"\\":
+            out[1] = c
+            out += 2
+            continue
+        else:
+            out[1] = c"u"
+            out[2] = out[3] = c"0"
+            out += 4
+        out[0] = HEX[c >> 4]
+        out[1] = HEX[c & 15]
+        out += 2
+    return out
+
 
 cdef class AccessLog:
     """Writes records to `target.fd`; the descriptor may change between two writes (log rotation)."""
@@ -65,19 +138,24 @@ cdef class AccessLog:
         self.target = target
         self.json = target.json
         # the C strings point into these bytes
-        self.pieces = [
-            (piece.literal, FIELDS[piece.field], HEADERS.get(piece.field, piece.header)) for piece in target.pieces
-        ]
-        self.count = len(self.pieces)
+        self.literals = [piece.literal + bytes(BLOCK) for piece in target.pieces]
+        headers = [HEADERS.get(piece.field, piece.header) for piece in target.pieces]
+        self.names = [name for name in dict.fromkeys(headers) if name]
+        self.count = len(self.literals)
+        self.name_count = len(self.names)
         self.codes = <Piece*>PyMem_Malloc(self.count * sizeof(Piece))
-        if self.codes == NULL:
+        self.headers = <Header*>PyMem_Malloc((self.name_count + 1) * sizeof(Header))
+        if self.codes == NULL or self.headers == NULL:
             raise MemoryError()
-        for i, (literal, field, name) in enumerate(self.pieces):
-            self.codes[i].literal = literal
-            self.codes[i].literal_size = len(literal)
-            self.codes[i].field = field
-            self.codes[i].name = name
-            self.codes[i].name_size = len(name)
+        for i, piece in enumerate(target.pieces):
+            self.codes[i].literal = <bytes>self.literals[i]
+            self.codes[i].size = len(piece.literal)
+            self.codes[i].field = FIELDS[piece.field]
+            self.codes[i].header = self.names.index(headers[i]) if headers[i] else 0
+            self.room += len(self.literals[i]) + FIELD_MOST
+        for i, name in enumerate(self.names):
+            self.headers[i].name = <bytes>name
+            self.headers[i].name_size = len(name)
         self.exact = frozenset([path for path in target.exclude if not path.endswith(b"*")])
         self.prefixes = tuple([path[: len(path) - 1] for path in target.exclude if path.endswith(b"*")])
         self.some_excluded = bool(target.exclude)
@@ -85,6 +163,7 @@ cdef class AccessLog:
 
     def __dealloc__(self):
         PyMem_Free(self.codes)
+        PyMem_Free(self.headers)
         PyMem_Free(self.lines.data)
 
     cdef int record(
@@ -98,7 +177,7 @@ cdef class AccessLog:
             size: body bytes sent, framing included.
         """
         cdef Record r
-        cdef int i
+        cdef const char* mark
         memset(&r, 0, sizeof(r))
         if head is not None:
             r.head = PyBytes_AS_STRING(head)
@@ -115,137 +194,169 @@ cdef class AccessLog:
         if self.lines.size > KEPT_MOST:
             self.lost += 1
             return 0
-        for i in range(self.count):
-            put(&self.lines, self.codes[i].literal, self.codes[i].literal_size)
-            self.put_field(&self.codes[i], &r, peer, status, size, duration_ns, request_id)
+        # what runs Python code may let another thread in, so it comes before the line
+        self.look_at_clock()
+        r.client = b"unix"
+        r.client_size = 4
+        if peer is not None:
+            r.client = PyUnicode_AsUTF8AndSize((<tuple>peer)[0], <Py_ssize_t*>&r.client_size)
+        r.status = status
+        r.sent = size
+        r.took = duration_ns
+        if request_id is not None:
+            r.id = PyBytes_AS_STRING(request_id)
+            r.id_size = PyBytes_GET_SIZE(request_id)
+        if self.name_count:
+            self.find_headers(&r)
+        self.encode(&r)
         if self.lines.size >= WRITE_AT:
             self.flush()
         return 0
 
-    cdef bint is_excluded(self, Record* r):
+    cdef bint is_excluded(self, Record* r) except -1:
         path = r.head[r.target : r.target + r.path_size]
         return path in self.exact or path.startswith(self.prefixes)
 
-    cdef int text(self, bytes text) except -1:
-        return put(&self.lines, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+    cdef void find_headers(self, Record* r) noexcept:
+        """Find the value of the first field of each wanted name."""
+        cdef const char* data = r.head
+        cdef const char* mark
+        cdef Header* header
+        cdef size_t at = r.line + 2, end
+        cdef int i, missing = self.name_count
+        for i in range(self.name_count):
+            self.headers[i].value = NULL
+            self.headers[i].size = 0
+        while missing and at < r.size:
+            mark = <const char*>memchr(data + at, c"\r", r.size - at)
+            if mark == NULL or mark == data + at:
+                break
+            end = <size_t>(mark - data)
+            for i in range(self.name_count):
+                header = &self.headers[i]
+                if (
+                    header.value == NULL and header.name_size < end - at and data[at + header.name_size] == c":"
+                    and same_name(data + at, header.name, header.name_size)
+                ):
+                    header.value = data + at + header.name_size + 1
+                    while header.value < mark and (header.value[0] == c" " or header.value[0] == c"\t"):
+                        header.value += 1
+                    while mark > header.value and ((mark - 1)[0] == c" " or (mark - 1)[0] == c"\t"):
+                        mark -= 1
+                    header.size = <size_t>(mark - header.value)
+                    missing -= 1
+                    break
+            at = end + 2
 
-    cdef int put_field(
-        self, Piece* piece, Record* r, object peer, int status, uint64_t size, uint64_t took, bytes request_id
-    ) except -1:
-        cdef int field = piece.field
-        if field == F_NONE:
-            return 0
-        if field == F_STATUS:
-            return put_number(&self.lines, status)
-        if field == F_BYTES:
-            return put_number(&self.lines, size)
-        if field == F_DURATION_US:
-            return put_number(&self.lines, took // 1000)
-        if field == F_DURATION_MS:
-            return put_number(&self.lines, took // 1000000)
-        if field == F_DURATION_WHOLE_S:
-            return put_number(&self.lines, took // 1000000000)
-        if field == F_DURATION_S:
-            put_number(&self.lines, took // 1000000000)
-            put(&self.lines, b".", 1)
-            return self.six_digits(took // 1000 % 1000000)
-        if field == F_PID:
-            return put_number(&self.lines, self.pid)
-        if field == F_TIME or field == F_CLF_TIME:
-            self.look_at_clock()
-            return self.text(self.stamp if field == F_TIME else self.clf_stamp)
-        if field == F_CLIENT:
-            client = peer[0].encode() if peer is not None else b"unix"
-            return self.escaped(PyBytes_AS_STRING(client), PyBytes_GET_SIZE(client))
-        if field == F_REQUEST:
-            return self.escaped(r.head, r.line)
-        if field == F_METHOD:
-            return self.escaped(r.head, r.target - 1 if r.line else 0)
-        if field == F_TARGET:
-            return self.escaped(r.head + r.target, r.target_size)
-        if field == F_PATH:
-            return self.escaped(r.head + r.target, r.path_size)
-        if field == F_QUERY:
-            if r.path_size == r.target_size:
-                return self.escaped(NULL, 0)
-            return self.escaped(r.head + r.target + r.path_size + 1, r.target_size - r.path_size - 1)
-        if field == F_PROTOCOL:
-            return self.escaped(r.head + r.line - 8, 8) if r.line else self.escaped(NULL, 0)
-        if field == F_REQUEST_ID:
-            if request_id is None:
-                return self.escaped(NULL, 0)
-            return self.escaped(PyBytes_AS_STRING(request_id), PyBytes_GET_SIZE(request_id))
-        if field == F_HEADER:
-            return self.header(r, piece.name, piece.name_size)
-        return self.escaped(NULL, 0)
+    cdef int encode(self, Record* r) except -1:
+        """Write the line behind the others; they end where they did until it is whole.
+
+        There is always room for every literal and every number that may follow; what else is needed depends on a
+        text, and is made before that is written. Nothing here lets another thread in.
+        """
+        cdef Buffer* lines = &self.lines
+        cdef Piece* piece
+        cdef const char* text
+        cdef char* out
+        cdef size_t at, size
+        cdef int i, field
+        reserve(lines, self.room)
+        out = lines.data + lines.size
+        for i in range(self.count):
+            piece = &self.codes[i]
+            at = 0
+            while at < piece.size:
+                memcpy(out + at, piece.literal + at, BLOCK)
+                at += BLOCK
+            out += piece.size
+            field = piece.field
+            text = NULL
+            size = 0
+            if field == F_NONE:
+                continue
+            elif field == F_STATUS:
+                out = number(out, r.status)
+                continue
+            elif field == F_BYTES:
+                out = number(out, r.sent)
+                continue
+            elif field == F_DURATION_US:
+                out = number(out, r.took // 1000)
+                continue
+            elif field == F_DURATION_MS:
+                out = number(out, r.took // 1000000)
+                continue
+            elif field == F_DURATION_WHOLE_S:
+                out = number(out, r.took // 1000000000)
+                continue
+            elif field == F_DURATION_S:
+                # a one before the six digits keeps their zeros; the point takes its place
+                text = out = number(out, r.took // 1000000000)
+                out = number(out, 1000000 + r.took // 1000 % 1000000)
+                (<char*>text)[0] = c"."
+                continue
+            elif field == F_PID:
+                out = number(out, self.pid)
+                continue
+            elif field == F_TIME or field == F_CLF_TIME:
+                stamp = self.stamp if field == F_TIME else self.clf_stamp
+                memcpy(out, PyBytes_AS_STRING(stamp), PyBytes_GET_SIZE(stamp))
+                out += PyBytes_GET_SIZE(stamp)
+                continue
+            elif field == F_CLIENT:
+                text = r.client
+                size = r.client_size
+            elif field == F_REQUEST:
+                text = r.head
+                size = r.line
+            elif field == F_METHOD:
+                text = r.head
+                size = r.target - 1 if r.line else 0
+            elif field == F_TARGET:
+                text = r.head + r.target
+                size = r.target_size
+            elif field == F_PATH:
+                text = r.head + r.target
+                size = r.path_size
+            elif field == F_QUERY:
+                if r.path_size < r.target_size:
+                    text = r.head + r.target + r.path_size + 1
+                    size = r.target_size - r.path_size - 1
+            elif field == F_PROTOCOL:
+                if r.line:
+                    text = r.head + r.line - 8
+                    size = 8
+            elif field == F_REQUEST_ID:
+                if r.id != NULL:
+                    text = r.id
+                    size = r.id_size
+            elif field == F_HEADER:
+                text = self.headers[piece.header].value
+                size = self.headers[piece.header].size
+            if size == 0:
+                if not self.json:
+                    out[0] = c"-"
+                    out += 1
+                continue
+            at = <size_t>(out - lines.data)
+            if at + ESCAPE_MOST * size + self.room > lines.capacity:
+                reserve(lines, at - lines.size + ESCAPE_MOST * size + self.room)
+                out = lines.data + at
+            out = escaped(out, text, size, self.json)
+        lines.size = <size_t>(out - lines.data)
+        return 0
 
     cdef int look_at_clock(self) except -1:
         """Make the time as the formats have it, once a second."""
-        cdef timespec at
-        clock_gettime(CLOCK_REALTIME, &at)
-        if at.tv_sec != self.second or self.stamp is None:
-            self.second = at.tv_sec
-            parts = time.gmtime(at.tv_sec)
-            self.stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", parts).encode()
+        cdef time_t now = seconds(NULL)
+        if now != self.second or self.stamp is None:
+            parts = time.gmtime(now)
             month = MONTHS[parts.tm_mon - 1]
+            self.stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", parts).encode()
             # strftime would name the month in the language of the locale
             self.clf_stamp = time.strftime(f"[%d/{month}/%Y:%H:%M:%S +0000]", parts).encode()
+            self.second = now
         return 0
-
-    cdef int six_digits(self, uint64_t value) except -1:
-        cdef char digits[6]
-        cdef int i
-        for i in range(6):
-            digits[5 - i] = c"0" + value % 10
-            value //= 10
-        return put(&self.lines, digits, 6)
-
-    cdef int header(self, Record* r, const char* name, size_t size) except -1:
-        """The value of the first field of that name."""
-        cdef const char* data = r.head
-        cdef size_t at = r.line + 2, end
-        while r.line and at + size < r.size:
-            end = <size_t>(<const char*>memchr(data + at, c"\r", r.size - at) - data)
-            if end - at > size and data[at + size] == c":" and same_name(data + at, name, size):
-                at += size + 1
-                while at < end and (data[at] == c" " or data[at] == c"\t"):
-                    at += 1
-                while end > at and (data[end - 1] == c" " or data[end - 1] == c"\t"):
-                    end -= 1
-                return self.escaped(data + at, end - at)
-            at = end + 2
-        return self.escaped(NULL, 0)
-
-    cdef int escaped(self, const char* data, size_t size) except -1:
-        """Text from outside; nothing is "-", and an empty string in JSON."""
-        cdef size_t i, start = 0
-        cdef unsigned char c
-        cdef char code[6]
-        cdef int n
-        if size == 0:
-            return 0 if self.json else put(&self.lines, b"-", 1)
-        for i in range(size):
-            c = <unsigned char>data[i]
-            if 32 <= c < 127 and c != c'"' and c != c"\\":
-                continue
-            put(&self.lines, data + start, i - start)
-            start = i + 1
-            code[0] = c"\\"
-            n = 0
-            if not self.json:
-                code[1] = c"x"
-            elif c == c'"' or c == c"\\":
-                code[1] = c
-                put(&self.lines, code, 2)
-                continue
-            else:
-                code[1] = c"u"
-                code[2] = code[3] = c"0"
-                n = 2
-            code[n + 2] = HEX[c >> 4]
-            code[n + 3] = HEX[c & 15]
-            put(&self.lines, code, n + 4)
-        return put(&self.lines, data + start, size - start)
 
     cdef int flush(self) except -1:
         """Write what there is, as far as the log takes it without waiting."""
@@ -253,13 +364,12 @@ cdef class AccessLog:
         cdef size_t at = 0, piece
         cdef ssize_t got
         cdef int fd = self.target.fd
+        cdef struct_stat kind
         cdef bint regular
         if self.lines.size == 0:
             return 0
-        try:
-            regular = stat.S_ISREG(os.fstat(fd).st_mode)
-        except OSError:
-            regular = False
+        # each time: a rotation may put another kind of file behind the same number
+        regular = fstat(fd, &kind) == 0 and S_ISREG(kind.st_mode)
         ready.fd = fd
         ready.events = POLLOUT
         while at < self.lines.size:
@@ -283,7 +393,8 @@ cdef class AccessLog:
         if at:
             self.problem = 0
             if self.lost:
-                self.text((b'{"lost":%d}\n' if self.json else b"# %d lines lost: the log did not take them\n") % self.lost)
+                line = (b'{"lost":%d}\n' if self.json else b"# %d lines lost: the log did not take them\n") % self.lost
+                put(&self.lines, PyBytes_AS_STRING(line), PyBytes_GET_SIZE(line))
                 self.lost = 0
         return 0
 
