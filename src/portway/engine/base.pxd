@@ -16,6 +16,7 @@ cdef enum:
     INPUT_SIZE = 65536
     OUTPUT_SIZE = 65536
     SMALL = 16384               # bodies up to this are copied behind their head: one send, no second vector
+    LOG_MS = 50                 # how long a record waits at most while events are served
     MEMOS = 64                  # header blocks remembered for all connections together
 
 
@@ -83,6 +84,7 @@ cdef class Base:
     cdef uint64_t slow_ns
     cdef bytes id_name, id_line     # the field of request ids, in lower case and as it is written; None without
     cdef int told                   # how often the access log had news
+    cdef uint64_t logged_ms         # when it was written last
     cdef uint64_t limit_body, limit_connections, limit_concurrency, body_memory, response_spool
     cdef bint date, server
     cdef bytes hsts             # the whole field line, None without

@@ -196,7 +196,8 @@ cdef class Base:
         if self.paused:
             soonest = least(soonest, self.resume_ms)
         if self.access is not None and self.access.lines.size:
-            soonest = least(soonest, self.now_ms + 1000)    # lines that the log did not take: try again
+            # the tick writes; lines that the log did not take are tried again
+            soonest = least(soonest, self.now_ms + (1000 if self.access.problem else LOG_MS))
         if soonest == <uint64_t>-1:
             return -1
         if soonest <= self.now_ms:
@@ -397,6 +398,7 @@ cdef class Base:
     cdef int write_access(self) except -1:
         """Write what the access log holds, and say when it does not take that, or takes it again."""
         cdef str news
+        self.logged_ms = self.now_ms
         self.access.flush()
         news = self.access.news()
         if news is not None:

@@ -20,7 +20,7 @@ from libc.string cimport memset
 
 from portway.engine.body cimport BODY_BROKEN, BODY_DONE, body_feed
 from portway.engine.connection cimport ALIVE_EXCHANGES, APPLICATION, BODY, CLOSED, DEAD, FLUSH, HEAD, PARKED, SENT, born, died, temporary_file
-from portway.engine.base cimport INPUT_SIZE, Listener, SMALL
+from portway.engine.base cimport INPUT_SIZE, LOG_MS, Listener, SMALL
 from portway.engine.cposix cimport POLLIN, POLLOUT, poll, pollfd, pw_coarse_ms, pw_now_ns, write
 from portway.engine.deadlines cimport link_move
 from portway.engine.environ cimport base_environ, make_environ
@@ -423,7 +423,7 @@ cdef class WSGIEngine(Engine):
     cdef int lead(self, Strand strand) except -1:
         """Serve events for as long as this thread has the lead."""
         cdef Crew crew = self.crew
-        cdef int me = strand.index, timeout
+        cdef int me = strand.index, timeout, longest
         self.send_held_by_others(strand)
         while crew.leader == me and not self.stopped:
             try:
@@ -440,11 +440,12 @@ cdef class WSGIEngine(Engine):
                 else:
                     self.poller.wait(0, False)
                 if self.poller.count == 0:
-                    if self.access is not None:
-                        self.write_access()
                     timeout = self.turn_timeout()
-                    if crew.threads - crew.resting > 1 and (timeout < 0 or timeout > 250):
-                        timeout = 250       # a thread that ends its call may set a deadline before the next one known
+                    if crew.threads - crew.resting > 1:
+                        # a thread that ends its call may set a deadline before the next one known, or leave a record
+                        longest = 250 if self.access is None else LOG_MS
+                        if timeout < 0 or timeout > longest:
+                            timeout = longest
                     if timeout:
                         self.poller.wait(timeout, True)
                         self.clock_ns = 0
@@ -632,9 +633,9 @@ cdef class WSGIEngine(Engine):
         return self.crew.leader == strand.index
 
     cdef int on_logged(self) except -1:
-        # the leader writes the log before it sleeps; a follower may finish while it does
-        if self.crew.resting + 1 < self.crew.threads:
-            self.access.flush()
+        # at once when little is going on: the next call may last. What comes in quick succession is left to the tick
+        if self.now_ms >= self.logged_ms + LOG_MS:
+            self.write_access()
         return 0
 
     cdef int respond(self, Exchange exchange) except -1:

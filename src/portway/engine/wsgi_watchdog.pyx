@@ -111,6 +111,7 @@ cdef class WSGIWatchdog(Watchdog):
         answered = c.exchange is call.exchange and c.state == APPLICATION
         if answered:
             self.engine.refuse(c, None, 504, NULL)
+            self.engine.flush_access()      # the thread that would do it may never come back, and the process end for it
         if call.number == number and call.since_ms == since:
             self.interrupt(call.ident)
         self.tell(request, now - since, answered, stack)
