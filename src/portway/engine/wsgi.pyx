@@ -618,6 +618,8 @@ cdef class WSGIEngine(Engine):
 
     cdef str request_of(self, Connection c):
         cdef Exchange exchange = <Exchange>c.exchange
+        if exchange is None:                # refused in the application's place
+            return "a request"
         try:
             environ = exchange.environ
             return f"{environ['REQUEST_METHOD']} {environ['RAW_URI'].partition('?')[0]}"
