@@ -8,6 +8,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
@@ -36,6 +37,7 @@ class WorkerHooks:
         addresses = [str(listener) for listener in shared.listeners]
         self._server = describe_server(shared.settings, addresses, shared.log, os.getppid())
         self._worker = Worker(os.getpid(), assignment.slot, assignment.generation, HookLog(shared.log))
+        self._once = threading.Lock()
 
     def forked(self) -> None:
         """Call post_fork, and let SIGABRT call worker_abort."""
@@ -44,8 +46,12 @@ class WorkerHooks:
             signal.signal(signal.SIGABRT, lambda number, frame: self.aborted())
 
     def aborted(self) -> None:
-        """Call worker_abort, where there is one, write down the stacks, and end."""
-        if "worker_abort" in self._hooks:
+        """Call worker_abort, where there is one, write down the stacks, and end.
+
+        The signal reaches Python's handler and the engine's wake-up, each on a thread of its own: the
+        first of them does it.
+        """
+        if "worker_abort" in self._hooks and self._once.acquire(blocking=False):
             self._hooks.call("worker_abort", self._worker)
             faulthandler.dump_traceback(self._descriptor)
             os.abort()
