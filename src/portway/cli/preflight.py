@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib.util
 import sys
 
-from portway.apps import Target, parse_target
+from portway.apps import parse_target
 from portway.config import Loaded
 from portway.errors import BadValue, UsageError
 
 
-def preflight(loaded: Loaded) -> Target:
-    """Return what APP names, after looking at what the configuration needs.
+def preflight(loaded: Loaded) -> None:
+    """Look at what the configuration needs.
 
     Raises:
         UsageError: No application is named.
@@ -19,11 +19,12 @@ def preflight(loaded: Loaded) -> Target:
         BadValue: An event loop that is not installed, or `--reload` or `--max-memory` without what it needs.
     """
     app = loaded.settings.app
-    if not app.app:
+    if not app.app and not loaded.has_routes:
         raise UsageError(
             "no application is named", 'portway serve module:attr, or app = "module:attr" in portway.toml.'
         )
-    target = parse_target(app.app)
+    if app.app:
+        parse_target(app.app)
     if loaded.settings.process.loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
         origin = loaded.origins["loop"]
         raise BadValue(
@@ -50,4 +51,3 @@ def preflight(loaded: Loaded) -> Target:
             source=origin.place,
             hint="pip install 'portway[dev]', or leave it out.",
         )
-    return target

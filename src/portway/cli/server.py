@@ -6,12 +6,17 @@ import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from portway.cli.preflight import preflight
 from portway.cli.session import Session
-from portway.config import Loaded, Settings, resolve
+from portway.config import Loaded, resolve
+
+if TYPE_CHECKING:
+    from portway.server.invocation import Configuration
+    from portway.site.site import Site
 
 
 def run_server(flags: Mapping[str, object], config: str | None, session: Session) -> int:
@@ -37,22 +42,51 @@ def run_server(flags: Mapping[str, object], config: str | None, session: Session
     from portway.server import serve
     from portway.server.invocation import Invocation
 
-    return serve(loaded.settings, Invocation(read, str(start), _files(loaded, start)))
+    configuration = _configuration(loaded)
+    return serve(configuration.settings, Invocation(read, str(start), _files(loaded)), configuration.site)
 
 
-def _files(loaded: Loaded, start: Path) -> tuple[str, ...]:
+def site_of(loaded: Loaded) -> Site | None:
+    """Return the routes of a configuration, or None when it has none; then nothing is imported.
+
+    Raises:
+        ConfigError: Something is wrong with them.
+    """
+    if not loaded.has_routes:
+        return None
+    from portway.site.reading import read_site
+
+    return read_site(loaded)
+
+
+def _files(loaded: Loaded) -> tuple[str, ...]:
     """Return the absolute names of the files that the configuration comes from."""
-    names = [str(start / loaded.file.path)] if loaded.file else []
+    names = [os.path.join(loaded.file.directory, os.path.basename(loaded.file.path))] if loaded.file else []
     return (*names, loaded.settings.app.env_file) if loaded.settings.app.env_file else tuple(names)
 
 
-def _read_again(flags: Mapping[str, object], session: Session, start: Path, config: str | None) -> Settings:
+def _configuration(loaded: Loaded) -> Configuration:
+    """Return what the server is told."""
+    from portway.server.invocation import Configuration
+
+    site, settings = site_of(loaded), loaded.settings
+    if site is not None and site.app is None:
+        from portway.site.nothing import NAME
+
+        settings = msgspec.structs.replace(settings, app=msgspec.structs.replace(settings.app, app=NAME))
+    return Configuration(settings, site)
+
+
+def _read_again(
+    flags: Mapping[str, object], session: Session, start: Path, config: str | None
+) -> Configuration:
     """Return what the same command line means now: for a reload."""
     loaded = resolve(flags, session.environ, start, config)
     preflight(loaded)
-    settings = loaded.settings
+    configuration = _configuration(loaded)
+    settings = configuration.settings
     if not settings.app.chdir and Path.cwd() != start:  # the key was taken out of the file
         settings = msgspec.structs.replace(
             settings, app=msgspec.structs.replace(settings.app, chdir=str(start))
         )
-    return settings
+    return msgspec.structs.replace(configuration, settings=settings)

@@ -7,6 +7,7 @@ served never depends on a file that somebody else put above.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from portway.config.load import ConfigFile
@@ -50,7 +51,7 @@ def discover(directory: Path) -> ConfigFile | None:
 def _read(path: Path, shown_as: str) -> ConfigFile | None:
     document = parse_toml(read_text(path, shown_as), shown_as)
     if path.name != PROJECT_NAME:
-        return ConfigFile(shown_as, document)
+        return ConfigFile(shown_as, document, os.path.dirname(os.path.abspath(path)))
     tool = document.get("tool", {})
     table = tool.get("portway") if isinstance(tool, dict) else None
     if table is None:
@@ -58,7 +59,7 @@ def _read(path: Path, shown_as: str) -> ConfigFile | None:
     if not isinstance(table, dict):
         hint = "write [tool.portway] on a line of its own, and the options below."
         raise BadValue("tool.portway", table, "must be a table", source=f"in {plain(shown_as)}", hint=hint)
-    return ConfigFile(shown_as, table)
+    return ConfigFile(shown_as, table, os.path.dirname(os.path.abspath(path)))
 
 
 def parse_toml(text: str, shown_as: str) -> dict[str, object]:

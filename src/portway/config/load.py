@@ -32,16 +32,22 @@ _SERVICE_LINK = re.compile(
 )
 
 
+TABLES = frozenset({"routes"})
+"""Keys of the file that are no options: they describe the site, and `portway.site` reads them."""
+
+
 class ConfigFile(Struct, frozen=True):
     """A configuration file that has been read.
 
     Attributes:
         path: As the user named it; a relative one starts where the command was started.
         table: The keys and values of its portway table.
+        directory: The absolute directory it stands in.
     """
 
     path: str
     table: Mapping[str, object]
+    directory: str = ""
 
 
 class EnvFile(Struct, frozen=True):
@@ -57,6 +63,11 @@ class Loaded(Struct, frozen=True):
     settings: Settings
     origins: Mapping[str, Origin]
     file: ConfigFile | None = None
+
+    @property
+    def has_routes(self) -> bool:
+        """Whether there is a site to read."""
+        return self.file is not None and "routes" in self.file.table
 
 
 def load(
@@ -153,9 +164,9 @@ def _refuse_unknown(
         if name not in BY_NAME:
             raise UnknownOption(name, kind="option", known=BY_NAME)
     for name in file.table if file else ():
-        if name not in BY_NAME:
+        if name not in BY_NAME and name not in TABLES:
             place = f"in {plain(file.path)}" if file else ""
-            raise UnknownOption(name, kind="key", known=BY_NAME, place=place)
+            raise UnknownOption(name, kind="key", known={*BY_NAME, *TABLES}, place=place)
     _refuse_variables(environ, "")
     if env_file:
         for name in TOO_LATE.intersection(env_file.variables):

@@ -8,9 +8,10 @@ from portway.config import Settings
 
 if TYPE_CHECKING:
     from portway.server.invocation import Invocation
+    from portway.site.site import Site
 
 
-def serve(settings: Settings, invocation: Invocation | None = None) -> int:
+def serve(settings: Settings, invocation: Invocation | None = None, site: Site | None = None) -> int:
     """Serve an application until a signal ends it. Returns in the arbiter, and in every worker too.
 
     The caller must leave with the returned code at once, through the interpreter's ordinary exit: a
@@ -21,6 +22,7 @@ def serve(settings: Settings, invocation: Invocation | None = None) -> int:
         settings: The configuration; `settings.app.app` names the application.
         invocation: How to read the configuration again and to start the server again; without it, a
             reload starts the application afresh with what it has.
+        site: The routes, or None without any.
 
     Returns:
         The process's exit code.
@@ -40,7 +42,7 @@ def serve(settings: Settings, invocation: Invocation | None = None) -> int:
         from portway.server import asgi_worker  # noqa: F401
 
     try:
-        with Arbiter(settings, invocation) as arbiter:
+        with Arbiter(settings, invocation, site) as arbiter:
             arbiter.run()
         return 0
     except BecomeChild as birth:

@@ -31,7 +31,7 @@ from portway.errors import PortwayError
 from portway.server.assignment import Shared
 from portway.server.children import Child, Generation, Preloader, WorkerProcess
 from portway.server.generations import Generations
-from portway.server.invocation import Invocation
+from portway.server.invocation import Configuration, Invocation
 from portway.server.logs import describe_exception
 from portway.server.messages import Changed, Failed, Preloaded, Ready, Stacks, Stuck
 from portway.server.monitor import Monitor
@@ -54,6 +54,7 @@ BEAT_OLD_NS = 10 * 10**9
 if TYPE_CHECKING:
     from portway.server.hooks import ArbiterHooks
     from portway.server.scaling import Scaling
+    from portway.site.site import Site
 
 TICK_S = 5.0
 """How often heartbeats are looked at. A tick costs some microseconds."""
@@ -82,6 +83,7 @@ class Arbiter:
     Args:
         settings: The configuration.
         invocation: How the server was started; without it the configuration is never read again.
+        site: The routes, or None without any.
         clock: Monotonic seconds.
 
     Raises:
@@ -92,10 +94,12 @@ class Arbiter:
         self,
         settings: Settings,
         invocation: Invocation | None = None,
+        site: Site | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._invocation = invocation
+        self._site = site
         self._clock = clock
         self._pid = os.getpid()
         self._stopping = Stopping.NO
@@ -107,7 +111,7 @@ class Arbiter:
 
     def __enter__(self) -> Self:
         self._notifier = Notifier(os.environ, self._pid, self._clock)
-        self._opened: Opened = open_shared(self._settings, self._inherited)
+        self._opened: Opened = open_shared(self._settings, self._inherited, self._site)
         self._signals = SignalPipe()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._signals.fileno(), selectors.EVENT_READ, self._on_signals)
@@ -272,10 +276,13 @@ class Arbiter:
     def renew(self, shared: Shared) -> Shared | None:
         """Read the configuration again; None when it is refused, and the present one stays."""
         try:
-            settings = self._invocation.read() if self._invocation else shared.settings
+            now = Configuration(shared.settings, shared.site)
+            if self._invocation:
+                now = self._invocation.read()
+            settings = now.settings
             if settings.process.preload:
                 become_subreaper()
-            renewed = renew(shared, settings)
+            renewed = renew(shared, now)
             import_what_is_asked_for(settings)
             self._hooks = _hooks_of(renewed)
             self._call("on_reload")

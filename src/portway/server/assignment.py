@@ -16,6 +16,7 @@ from portway.server.slots import Slots
 
 if TYPE_CHECKING:
     from portway.server.encryption import Encryption
+    from portway.site.site import Site
 
 QUICK_STOP_S = 5.0
 """Seconds for a worker to clean up (ASGI lifespan, exit handlers) once its connections are closed."""
@@ -32,6 +33,7 @@ class Shared(Struct, frozen=True):
         listeners: Sockets that every worker accepts from.
         slots: Shared counters and hand-over queues.
         encryption: The certificates in use, or None without TLS.
+        site: The routes, or None without any.
     """
 
     settings: Settings
@@ -41,6 +43,7 @@ class Shared(Struct, frozen=True):
     listeners: list[Listener]
     slots: Slots
     encryption: Encryption | None = None
+    site: Site | None = None
 
     def reopen_logs(self) -> None:
         """Open the log files again after a rotation; one that cannot be opened stays as it is."""

@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
 from portway.config import Settings
+
+if TYPE_CHECKING:
+    from portway.site.site import Site
+
+
+class Configuration(Struct, frozen=True):
+    """What a server is told.
+
+    Attributes:
+        settings: The options.
+        site: The routes, or None without any.
+    """
+
+    settings: Settings
+    site: Site | None = None
 
 
 class Invocation(Struct, frozen=True):
@@ -21,7 +37,7 @@ class Invocation(Struct, frozen=True):
         argv: The whole command line, the interpreter's own arguments included.
     """
 
-    read: Callable[[], Settings]
+    read: Callable[[], Configuration]
     cwd: str
     files: tuple[str, ...] = ()
     argv: tuple[str, ...] = field(default_factory=lambda: tuple(sys.orig_argv))

@@ -25,6 +25,7 @@ from portway.server.upgrade import Inheritance
 
 if TYPE_CHECKING:
     from portway.server.encryption import Encryption
+    from portway.site.site import Site
 
 
 class Opened:
@@ -82,12 +83,15 @@ class Opened:
             self._pid_file.remove()
 
 
-def open_shared(settings: Settings, inheritance: Inheritance | None = None) -> Opened:
+def open_shared(
+    settings: Settings, inheritance: Inheritance | None = None, site: Site | None = None
+) -> Opened:
     """Open everything that the settings ask for, or nothing.
 
     Args:
         settings: The configuration.
         inheritance: What an older arbiter that still runs left to this one.
+        site: The routes, or None without any.
 
     The order is that of the least regret: what only reads comes first, sockets before the pid file, so
     that a second start on the same address fails without touching the first one's files.
@@ -121,7 +125,8 @@ def open_shared(settings: Settings, inheritance: Inheritance | None = None) -> O
             inspection.open(settings, log)
         pid_file = _open_pid_file(settings.process.pid, inherited)
         undo.pop_all()
-    return Opened(Shared(settings, log, access, user, listeners, slots, encryption), pid_file, inspection)
+    shared = Shared(settings, log, access, user, listeners, slots, encryption, site)
+    return Opened(shared, pid_file, inspection)
 
 
 def open_access_log(settings: Settings, user: Identity | None) -> AccessLog | None:

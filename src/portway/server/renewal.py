@@ -16,6 +16,7 @@ from portway.config.changes import changes, spell_change
 from portway.config.show import value_of
 from portway.errors import StartupFailed
 from portway.server.assignment import Shared
+from portway.server.invocation import Configuration
 from portway.server.logs import AccessLog, ErrorLog
 from portway.server.opening import open_access_log
 from portway.server.processors import bounds
@@ -30,27 +31,28 @@ FIXED = frozenset(
 """Options that only an upgrade or a restart changes."""
 
 
-def renew(shared: Shared, settings: Settings) -> Shared:
+def renew(shared: Shared, now: Configuration) -> Shared:
     """Return what the next generation gets.
 
     Args:
         shared: What the present one has.
-        settings: What the files say now.
+        now: What the files say now.
 
     Raises:
         PortwayError: A log cannot be opened, there is no room for so many workers, or what is new about TLS
             cannot be used.
     """
-    settings = _kept(shared, settings)
-    differences = changes(shared.settings, settings)
-    if not differences:
+    settings = _kept(shared, now.settings)
+    texts = [spell_change(one, shared.settings, settings) for one in changes(shared.settings, settings)]
+    if shared.site != now.site:
+        texts.append("the routes")
+    if not texts:
         return replace(shared, settings=settings, encryption=_encryption(shared, settings))
-    text = ", ".join(spell_change(declared, shared.settings, settings) for declared in differences)
     _check_room(shared, settings)
     encryption = _encryption(shared, settings)
     log, access = _logs(shared, settings)
-    renewed = replace(shared, settings=settings, log=log, access=access, encryption=encryption)
-    shared.log.entry("info", f"reload: {text}")
+    renewed = replace(shared, settings=settings, log=log, access=access, encryption=encryption, site=now.site)
+    shared.log.entry("info", f"reload: {', '.join(texts)}")
     return renewed
 
 

@@ -1,0 +1,194 @@
+"""From the tables of a configuration file to a `Site`. Nothing is looked at but the tables.
+
+Each mistake is one error that names the route, the key and what it must be.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from portway.config.kinds import Refused
+from portway.config.load import Loaded
+from portway.config.route_keys import KEYS, PATH, TARGETS, Key
+from portway.errors import BadValue, ConfigFileError, UnknownOption, plain, shown
+from portway.site.patterns import directory_of, with_slash
+from portway.site.site import (
+    AppTarget,
+    CacheRule,
+    ProxyTarget,
+    RedirectTarget,
+    Route,
+    Site,
+    StaticTarget,
+    Target,
+)
+
+_ONE_OF = ", ".join([*list(TARGETS)[:-1], f"or {list(TARGETS)[-1]}"])
+
+
+class Table(Struct, frozen=True):
+    """One `[[routes]]` table, on its way to a route.
+
+    Attributes:
+        values: What it holds.
+        path: The file, as the user named it.
+        folder: The absolute directory that relative folders start at.
+        number: Which one it is, from 1.
+        part: Where it stands in the file: "routes", or "stages.prod.routes".
+    """
+
+    values: Mapping[str, object]
+    path: str
+    folder: str
+    number: int
+    part: str = "routes"
+
+    @property
+    def name(self) -> str:
+        """The route as messages name it: `routes "/old/*"`, or `routes, number 2`."""
+        path = self.values.get("path")
+        return f"{self.part} {shown(path)}" if isinstance(path, str) else f"{self.part}, number {self.number}"
+
+    @property
+    def place(self) -> str:
+        """The file as messages name it: "in portway.toml"."""
+        return f"in {plain(self.path)}"
+
+    def wrong(self, key: str, value: object, problem: str, hint: str | None = None) -> BadValue:
+        """Return the error for a value of one key."""
+        return BadValue(f"{key} of {self.name}", value, problem, source=self.place, hint=hint)
+
+    def broken(self, problem: str, hint: str) -> ConfigFileError:
+        """Return the error for a table that cannot be a route."""
+        return ConfigFileError(self.path, f"{self.name} {problem}", hint)
+
+    def take(self, key: Key) -> Any:
+        """Return the value of a key, or its default."""
+        if key.name not in self.values:
+            return key.default
+        value = self.values[key.name]
+        try:
+            return key.kind.from_toml(value)
+        except Refused as refusal:
+            offender = value if refusal.offender is None else refusal.offender
+            raise self.wrong(key.name, offender, str(refusal), f"{key.name}: {key.help}") from None
+
+
+def read_site(loaded: Loaded) -> Site:
+    """Return the site of a configuration that has routes.
+
+    Raises:
+        ConfigError: Something in its tables is wrong.
+    """
+    assert loaded.file is not None
+    file = loaded.file
+    return Site(
+        app=loaded.settings.app.app or None,
+        routes=read_routes(file.table["routes"], file.path, file.directory),
+    )
+
+
+def read_routes(tables: object, path: str, folder: str, part: str = "routes") -> tuple[Route, ...]:
+    """Return the routes that an array of tables describes.
+
+    Args:
+        tables: The value of `routes`.
+        path: The file, as the user named it.
+        folder: The absolute directory that relative folders start at.
+        part: Where the array stands in the file.
+
+    Raises:
+        ConfigError: Something in it is wrong.
+    """
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        hint = f"each route begins with [[{part}]] on a line of its own."
+        raise BadValue(part, tables, "must be an array of tables", source=f"in {plain(path)}", hint=hint)
+    return tuple(_route(Table(table, path, folder, n, part)) for n, table in enumerate(tables, 1))
+
+
+def _route(table: Table) -> Route:
+    kind = _kind(table)
+    known = [PATH.name, *TARGETS, *(key.name for key in KEYS[kind])]
+    for name in table.values:
+        if name not in known:
+            raise _unknown(table, name, kind, known)
+    pattern = with_slash(table.take(PATH))
+    values = {key.name.replace("-", "_"): table.take(key) for key in KEYS[kind]}
+    return Route(pattern, _MAKERS[kind](table, pattern, table.take(TARGETS[kind]), values))
+
+
+def _kind(table: Table) -> str:
+    """Return which of the four targets a route has."""
+    found = [name for name in TARGETS if name in table.values]
+    if PATH.name not in table.values:
+        raise table.broken("has no path", 'say which paths it is for: path = "/static/*".')
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise table.broken(f"has {' and '.join(found)}", f"a route has one of {_ONE_OF}.")
+    for name in table.values:
+        if name not in _ALL:
+            raise _unknown(table, name, "", (PATH.name, *TARGETS))
+    raise table.broken("says not who answers", f"give it one of {_ONE_OF}.")
+
+
+_ALL = {PATH.name, *TARGETS, *(key.name for keys in KEYS.values() for key in keys)}
+
+
+def _unknown(table: Table, name: str, kind: str, known: list[str] | tuple[str, ...]) -> UnknownOption:
+    place = f"of {table.name} {table.place}"
+    owners = [owner for owner, keys in KEYS.items() if name in [key.name for key in keys]]
+    if owners:  # right, but of another kind of route: no other name is nearer
+        text = f"{name} goes with {owners[0]}, and this route is {_article(kind)}."
+        return UnknownOption(name, kind="key", known=(), place=place, otherwise=text)
+    return UnknownOption(
+        name, kind="key", known=known, place=place, otherwise=f"it may have {', '.join(known)}."
+    )
+
+
+def _article(kind: str) -> str:
+    return {"app": "an application", "static": "a folder", "redirect": "a redirect", "proxy": "a proxy"}[kind]
+
+
+def _app(table: Table, pattern: str, app: str, values: dict[str, Any]) -> Target:
+    return AppTarget(app, directory_of(pattern)[:-1], **values)
+
+
+def _static(table: Table, pattern: str, folder: str, values: dict[str, Any]) -> Target:
+    rules = tuple(CacheRule(with_slash(path), value) for path, value in values["cache"] or ())
+    return StaticTarget(
+        folder=os.path.abspath(os.path.join(table.folder, folder)),
+        base=directory_of(pattern),
+        index=values["index"],
+        not_found=values["not_found"],
+        cache=rules,
+        precompressed=values["precompressed"],
+        hidden=values["hidden"],
+        follow=values["follow_symlinks"],
+    )
+
+
+def _redirect(table: Table, pattern: str, to: str, values: dict[str, Any]) -> Target:
+    return RedirectTarget(to, **values)
+
+
+def _proxy(table: Table, pattern: str, upstreams: tuple[str, ...], values: dict[str, Any]) -> Target:
+    return ProxyTarget(
+        upstreams=upstreams,
+        connect_timeout_s=values["connect_timeout"],
+        read_timeout_s=values["read_timeout"],
+        keep_host=values["keep_host"],
+        strip=directory_of(pattern)[:-1] if values["strip"] else "",
+    )
+
+
+_MAKERS: dict[str, Callable[[Table, str, Any, dict[str, Any]], Target]] = {
+    "app": _app,
+    "static": _static,
+    "redirect": _redirect,
+    "proxy": _proxy,
+}
