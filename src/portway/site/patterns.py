@@ -1,11 +1,13 @@
 """Path patterns as CloudFront has them, and the form of a path that they are matched against.
 
 `*` stands for any bytes or none, slashes among them; `?` for exactly one byte. Everything else stands for
-itself, and case counts. A pattern is matched against the whole path, without the query.
+itself, and case counts. A pattern is matched against the whole path, without the query; its leading slash
+may be left out.
 
-The path is decoded once and its dot segments are removed (RFC 3986, sections 6.2.2.2 and 5.2.4) before it
-is looked at, so that no spelling of a path gets round a rule. The engine's table does the same in
-compiled code; a test holds the two together.
+The path is decoded once, several slashes become one, and dot segments are removed (RFC 3986, sections
+6.2.2.2 and 5.2.4; "multiple slashes (//) or periods (..)" is what CloudFront's guide says of its own
+matching) before a rule looks at it, so that no spelling of a path gets round one. The engine's table does
+the same in compiled code; a test holds the two together.
 """
 
 from __future__ import annotations
@@ -15,15 +17,20 @@ from functools import lru_cache
 
 from msgspec import Struct
 
+MOST_CHARACTERS = 255
+"""CloudFront's limit for a pattern."""
+
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_SIGNS = "_ - . * ? $ / ~ \" ' @ : + &"
+_FOREIGN = re.compile(r"""[^A-Za-z0-9_\-.*$/~"'@:+&?]""", re.ASCII)
 
 
 class Path(Struct, frozen=True):
     """The path of a request as rules see it.
 
     Attributes:
-        path: Decoded and without dot segments; begins with a slash.
+        path: Decoded, without dot segments and empty ones; begins with a slash.
         problem: Why no file can have this name ("it climbs out of the root"), or "".
     """
 
@@ -52,22 +59,40 @@ def normalise(target: bytes) -> Path:
             if not segments:
                 problem = problem or "it climbs out of the root"
             segments[-1:] = []
-        elif part != b".":
+        elif part not in (b"", b"."):
             segments.append(part)
-    ends_in_directory = parts[-1:] in ([b"."], [b".."]) and segments
-    return Path(b"/" + b"/".join(segments) + (b"/" if ends_in_directory else b""), problem)
+    names_a_directory = segments and parts[-1] in (b"", b".", b"..")
+    return Path(b"/" + b"/".join(segments) + (b"/" if names_a_directory else b""), problem)
+
+
+def match(pattern: str, path: bytes) -> bytes | None:
+    """Return what the last `*` of a pattern took of a normalised path; None where it does not match.
+
+    Every other `*` takes as little as it can. Without any the text is empty.
+    """
+    found = _expression(with_slash(pattern)).fullmatch(path)
+    if found is None:
+        return None
+    return found[1] if found.re.groups else b""
+
+
+def matches(pattern: str, path: bytes) -> bool:
+    """Whether a pattern takes a normalised path."""
+    return match(pattern, path) is not None
 
 
 @lru_cache(1024)
 def _expression(pattern: str) -> re.Pattern[bytes]:
-    parts = [re.escape(letter) for letter in pattern]
-    text = "".join({r"\*": ".*", r"\?": "."}.get(part, part) for part in parts)
-    return re.compile(text.encode(), re.DOTALL)
+    """Return the expression of a pattern.
 
-
-def matches(pattern: str, path: bytes) -> bool:
-    """Whether a pattern takes a path that has been normalised."""
-    return _expression(with_slash(pattern)).fullmatch(path) is not None
+    Each part between two stars is taken where it comes first and never looked for again (an atomic group):
+    for such patterns that is enough, and no path makes it slow.
+    """
+    first, *parts = [re.escape(part).replace(r"\?", ".").encode() for part in pattern.split("*")]
+    if not parts:
+        return re.compile(first, re.DOTALL)
+    between = b"".join(b"(?>.*?%b)" % part for part in parts[:-1])
+    return re.compile(first + between + b"(.*)" + parts[-1], re.DOTALL)
 
 
 def with_slash(pattern: str) -> str:
@@ -78,4 +103,16 @@ def with_slash(pattern: str) -> str:
 def directory_of(pattern: str) -> str:
     """Return the directory of a pattern's literal start, with its slash: "/static/" of "/static/*"."""
     literal = re.split(r"[*?]", with_slash(pattern), maxsplit=1)[0]
-    return literal[: literal.rfind("/") + 1] or "/"
+    return literal[: literal.rfind("/") + 1]
+
+
+def problem_of(pattern: str) -> str:
+    """Return why CloudFront would not take a pattern, as "must …", or ""."""
+    if not pattern:
+        return "must not be empty"
+    if len(with_slash(pattern)) > MOST_CHARACTERS:
+        return f"must have at most {MOST_CHARACTERS} characters, its leading slash among them"
+    foreign = _FOREIGN.search(pattern)
+    if foreign:
+        return f"must not hold {foreign[0]!r}, only letters, digits and {_SIGNS}"
+    return ""
