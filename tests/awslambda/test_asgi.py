@@ -8,7 +8,9 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 import pytest
+import sniffio
 
 from portway.awslambda.errors import AppFailed
 from tests.awslambda.applications import Context
@@ -145,6 +147,51 @@ def test_the_task_is_one_of_asyncios_own(waits: bool, made: Handler) -> None:
         asyncio.get_running_loop()
 
 
+@pytest.mark.parametrize("waits", [0.0, 0.001, None])
+def test_time_limits_and_task_groups_see_the_requests_task(waits: float | None, made: Handler) -> None:
+    """All of them ask for the current task at the first step, before anything has waited; one never waits."""
+    order: list[str] = []
+
+    async def pause(name: str) -> None:
+        if waits is not None:
+            await asyncio.sleep(waits)
+        order.append(name)
+
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            group.create_task(pause("asyncio"))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(pause, "anyio")
+        with anyio.move_on_after(0) as scope_of_nothing:
+            await anyio.sleep_forever()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await asyncio.Event().wait()
+        task = asyncio.current_task()
+        assert task is not None and not task.cancelling() and scope_of_nothing.cancelled_caught
+        assert sniffio.current_async_library() == "asyncio"
+        await answer(send, str(anyio.get_current_task().name).encode())
+
+    handler = made(app, lifespan="off")
+    for _ in range(2):
+        assert handler(http_api(Wire()), Context())["statusCode"] == 200
+    assert order == ["asyncio", "anyio"] * 2
+
+
+def test_a_task_that_cancels_itself_before_it_waits(made: Handler) -> None:
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.sleep(0)
+        task.uncancel()
+        await answer(send, b"ok")
+
+    handler = made(app, lifespan="off")
+    assert handler(http_api(Wire()), Context())["body"] == "ok"
+
+
 def test_background_tasks_go_on_between_requests(made: Handler) -> None:
     steps: list[int] = []
 
@@ -237,6 +284,16 @@ def test_messages_out_of_turn_are_errors_in_the_application(
 
     made(app, lifespan="off")(http_api(Wire()), Context())
     assert len(raised) == 1
+
+
+def test_headers_may_be_any_iterable(made: Handler) -> None:
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        headers = (pair for pair in [(b"X-One", b"1"), (b"x-one", b"caf\xc3\xa9"), (b"x-old", b"caf\xe9")])
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body"})
+
+    headers = made(app, lifespan="off")(http_api(Wire()), Context())["headers"]
+    assert (headers["x-one"], headers["x-old"]) == ("1, café", "café")
 
 
 def test_a_body_in_pieces(made: Handler) -> None:

@@ -39,28 +39,23 @@ def _learn(fields: Fields) -> None:
         _names[name] = name.lower().encode("utf-8", "replace")
 
 
-def _header_list(request: Request) -> list[tuple[bytes, bytes]]:
-    """Return the header fields as ASGI has them."""
-    names = _names
+def scope_of(request: Request, context: object, kind: str = "http") -> dict[str, Any]:
+    """Return the connection scope of a request, without `state`."""
+    known, names = request.known, _names
+    root = request.root_path
+    path = root + request.path
+    if not path.isascii():
+        path = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     try:
         headers = [(names[name], value.encode()) for name, value in request.fields]
     except KeyError:
         _learn(request.fields)
         headers = [(names[name], value.encode()) for name, value in request.fields]
-    known = request.known
     if "transfer-encoding" in known:  # the body is whole and has a length
         headers = [field for field in headers if field[0] != b"transfer-encoding"]
     if request.body and "content-length" not in known:
         # A REST event has none, and form parsers read nothing without it.
         headers.append((b"content-length", str(len(request.body)).encode()))
-    return headers
-
-
-def scope_of(request: Request, context: object, kind: str = "http") -> dict[str, Any]:
-    """Return the connection scope of a request, without `state`."""
-    path = request.root_path + request.path
-    if not path.isascii():
-        path = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return {
         "type": kind,
         "asgi": {"version": "3.0", "spec_version": "2.5"},
@@ -68,10 +63,10 @@ def scope_of(request: Request, context: object, kind: str = "http") -> dict[str,
         "method": request.method,
         "scheme": request.scheme,
         "path": path,
-        "raw_path": request.raw_octets,
+        "raw_path": request.raw_octets(),
         "query_string": request.query.encode(),
-        "root_path": request.root_path,
-        "headers": _header_list(request),
+        "root_path": root,
+        "headers": headers,
         "client": (request.client, 0) if request.client else None,
         "server": (request.host, request.port),
         "aws.event": request.event,
@@ -142,7 +137,8 @@ class Exchange:
         if kind == "http.response.start" and not self.status:
             self.status = message["status"]
             if "headers" in message:
-                self._headers = message["headers"]
+                headers = message["headers"]
+                self._headers = headers if type(headers) is list else list(headers)
             return _DONE
         if kind != "http.response.body" or not self.status or self.complete:
             raise RuntimeError(f"{shown(kind)} was sent out of turn")

@@ -36,12 +36,14 @@ class Loop:
         self.task: asyncio.Task[Any] | None = None
         # What run_forever sets for the time it runs; a first step taken outside it needs the same.
         sys.set_asyncgen_hooks(*self.loop.run_until_complete(_asyncgen_hooks()))
+        # Known inside and out; any other kind runs its tasks from the first step on.
         self._at_once = isinstance(self.loop, asyncio.BaseEventLoop)
         self._note = self._note_step
         self._step: Any = None
+        # The selector's own dict: the length of `get_map()` costs a call. A kind of loop that hides what it
+        # waits for has something to do, always.
         selector = getattr(self.loop, "_selector", None)
-        # Never an empty list: a kind of loop that hides what it waits for always gets its turn.
-        self._descriptors: Any = ("unknown",) * 2 if selector is None else selector.get_map()
+        self._descriptors: Any = getattr(selector, "_fd_to_key", ("unknown",) * 2)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Return what the coroutine returns.
@@ -50,18 +52,38 @@ class Loop:
             BaseException: Whatever it raised. Raised into the loop by a signal handler, it leaves the
                 task behind, cancelled.
         """
-        loop = self.loop
+        loop: Any = self.loop
         _set_running(loop)
         try:
-            task = self._begun(coroutine) if self._at_once else loop.create_task(coroutine)
+            if self._at_once:
+                # The task asks for its first step when it is made. An eager one (Python 3.12) would take it
+                # unasked, but only inside `run_forever`.
+                loop.call_soon = self._note
+                try:
+                    task = _Task(coroutine, loop=loop)
+                finally:
+                    del loop.call_soon
+                step, context = self._step
+                self._step = None
+                try:
+                    context.run(step)
+                except BaseException:  # SystemExit and KeyboardInterrupt are kept and let out as well
+                    _seen(task)
+                    raise
+            else:
+                task = loop.create_task(coroutine)
         finally:
             _set_running(None)
-        if task.done() and not self._pending():
+        if task.done() and not (loop._ready or loop._scheduled or len(self._descriptors) > 1):
             return task.result()
+        return self._finished(task)
+
+    def _finished(self, task: asyncio.Task[T]) -> T:
+        """Let the loop run until the task is done; return or raise what it did."""
         self.task = task
         try:
             if not task.done():
-                return loop.run_until_complete(task)
+                return self.loop.run_until_complete(task)
             self.turn()
             return task.result()
         except BaseException:
@@ -71,25 +93,6 @@ class Loop:
             raise
         finally:
             self.task = None
-
-    def _begun(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Make a task and run its first step, for which it asks the loop's call_soon when it is made.
-
-        An eager task (Python 3.12) would do the same, but only inside `run_forever`.
-        """
-        loop: Any = self.loop
-        loop.call_soon = self._note
-        try:
-            task = _Task(coroutine, loop=loop)
-        finally:
-            del loop.call_soon
-        step, context = self._step
-        try:
-            context.run(step)
-        except BaseException:  # SystemExit and KeyboardInterrupt: a task keeps them and lets them out as well
-            _seen(task)
-            raise
-        return task
 
     def _note_step(self, step: Any, *, context: Any = None) -> None:
         self._step = step, context
@@ -109,14 +112,6 @@ class Loop:
         self.loop.close()
         sys.set_asyncgen_hooks(None, None)
         asyncio.set_event_loop(None)
-
-    def _pending(self) -> Any:
-        """Tell by truth whether the loop has anything to do; True when this kind of loop does not show it."""
-        loop: Any = self.loop
-        try:
-            return loop._ready or loop._scheduled or len(self._descriptors) > 1
-        except AttributeError:
-            return True
 
     def _abandon(self, task: asyncio.Task[Any]) -> None:
         """Cancel a task that an exception from outside left behind, and give it a few turns to clean up."""

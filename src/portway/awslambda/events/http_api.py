@@ -52,7 +52,9 @@ def translated(
     scheme = headers.get("x-forwarded-proto")
     if scheme != "https":
         scheme = scheme_of(scheme or "")
-    name, port = server_of(host, headers.get("x-forwarded-port", ""), scheme)
+    name, port = host, 443
+    if ":" in host or headers.get("x-forwarded-port") != "443":
+        name, port = server_of(host, headers.get("x-forwarded-port", ""), scheme)
     if prefix or encoded or root_path is not None:
         root, inner, raw = mounted(path or "/", prefix, root_path, encoded)
     else:
@@ -124,6 +126,4 @@ class HTTPAPI(Source):
         template = (event.get("routeKey") or "").partition(" ")[2]
         return mount_point(path, template, event.get("pathParameters") or {}) or "" if template else ""
 
-    def answer(self, request: Request, reply: Reply) -> dict[str, Any]:
-        """Return the reply in payload format 2.0 (see `Source.answer`)."""
-        return answer_v2(request, reply)
+    answer = staticmethod(answer_v2)

@@ -156,11 +156,13 @@ def checked(
     Raises:
         BadReply: Status, a field or the length of the body is not what HTTP allows.
     """
-    names = _names
+    known: dict[str, str] = {}
     try:
-        known = {names[name]: value for name, value in headers}
-        if body is not None and len(known) == len(headers) and _sound(status, known, body, head):
-            return Reply(status, reason, known, None, body)
+        for name, value in headers:
+            known[_names[name]] = value
+        text = "".join(known.values())
+        if text.isascii() and len(known) == len(headers) and _sound(status, known, text, body, head):
+            return Reply(status, reason, known, None, body)  # type: ignore[arg-type]  # it is not None
     except (KeyError, TypeError, ValueError):
         pass
     return checked_slowly(status, reason, headers, body, head)
@@ -170,11 +172,12 @@ def checked_octets(
     status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes | None, head: bool
 ) -> Reply:
     """Do the same for fields that are bytes, as ASGI has them."""
-    names = _names
+    known: dict[str, str] = {}
     try:
-        known = {names[name]: value.decode("latin-1") for name, value in headers}
-        if body is not None and len(known) == len(headers) and _sound(status, known, body, head):
-            return Reply(status, "", known, None, body)
+        for name, value in headers:
+            known[_names[name]] = value.decode()
+        if len(known) == len(headers) and _sound(status, known, "".join(known.values()), body, head):
+            return Reply(status, "", known, None, body)  # type: ignore[arg-type]  # it is not None
     except (AttributeError, KeyError, TypeError, ValueError):
         pass
     try:
@@ -184,14 +187,19 @@ def checked_octets(
     return checked_slowly(status, "", text, body, head)
 
 
-def _sound(status: int, known: dict[str, str], body: bytes, head: bool) -> bool:
-    """Tell whether an ordinary answer has nothing to look at more closely: most have not."""
-    if head or status in NO_BODY or not 200 <= status <= 599 or "" in known:
-        return False
-    if "content-length" in known and known["content-length"] != str(len(body)):
-        return False
-    joined = "".join(known.values())
-    return joined.isascii() and joined.isprintable()
+def _sound(status: int, known: dict[str, str], text: str, body: bytes | None, head: bool) -> bool:
+    """Tell whether an ordinary answer has nothing to look at more closely: most have not.
+
+    Args:
+        text: All values of `known`.
+    """
+    return (
+        200 <= status <= 599
+        and not (head or "\n" in text or "\r" in text or "\0" in text or "" in known)
+        and status not in NO_BODY
+        and body is not None
+        and ("content-length" not in known or known["content-length"] == str(len(body)))
+    )
 
 
 def checked_slowly(

@@ -105,9 +105,8 @@ class Request:
         raw = self._raw_path
         return quote(self.root_path + self.path) if raw is None else raw
 
-    @property
     def raw_octets(self) -> bytes:
-        """`raw_path` as octets, as ASGI wants it."""
+        """Return `raw_path` as octets, as ASGI wants it."""
         raw = self._raw_path
         return quote_octets(self.root_path + self.path) if raw is None else raw.encode()
 
@@ -205,8 +204,6 @@ def server_of(host: str, forwarded_port: str, scheme: str) -> tuple[str, int]:
 
     An IPv6 address keeps its brackets off: ("::1", 8000) from "[::1]:8000".
     """
-    if forwarded_port == "443" and ":" not in host:
-        return host, 443
     name, port = host, ""
     if host[:1] == "[":
         name, _, rest = host[1:].partition("]")
