@@ -34,7 +34,7 @@ def test_every_class_stands_in_the_drawing_and_has_a_docstring() -> None:
 
 def test_exit_codes_are_the_documented_ones() -> None:
     codes = {cls.__name__: cls.exit_code for cls in CLASSES if cls.exit_code != 1}
-    starting = ("AppImportError", "StartupFailed", "BindError", "CertificateError")
+    starting = ("AppImportError", "StartupFailed", "BindError", "CertificateError", "SecretUnavailable")
     assert codes == {**dict.fromkeys(starting, 3), "ShutdownFailed": 2}
 
 

@@ -15,6 +15,7 @@
     ├── ShutdownFailed             the application did not shut down in order (exit 2)
     ├── BindError                  an address cannot be listened on (exit 3)
     ├── CertificateError           a certificate, its key or TLS's options cannot be used (exit 3)
+    ├── SecretUnavailable          a secret that the configuration refers to cannot be had (exit 3)
     └── UnsupportedPlatform        this operating system cannot run the server
 
 An exception carries its data and builds its text from it: lowercase, one line, the offender by
@@ -236,6 +237,24 @@ class CertificateError(PortwayError):
     def __init__(self, path: str, problem: str, hint: str | None = None) -> None:
         self.path = path
         super().__init__(f"{shown(path)} {problem}", hint)
+
+
+class SecretUnavailable(PortwayError):
+    """A secret that the configuration refers to cannot be had.
+
+    Args:
+        reference: The reference as it is written; a value is in no message.
+        variable: The variable that it stands in.
+        place: Where that is written: "env in portway.toml".
+        problem: Why, as a sentence without its subject.
+        hint: What would help.
+    """
+
+    exit_code = EXIT_STARTUP
+
+    def __init__(self, reference: str, variable: str, place: str, problem: str, hint: str | None) -> None:
+        self.reference = reference
+        super().__init__(f"{reference} for {variable} of {place} {problem}", hint)
 
 
 class UnsupportedPlatform(PortwayError):

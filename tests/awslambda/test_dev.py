@@ -242,7 +242,7 @@ def test_fastapi_and_its_lifespan(serve: Serve, tmp_path: Path) -> None:
 
 
 def test_django(serve: Serve) -> None:
-    site = serve("dev", "site_django.py", "--as", "lambda:rest", "--stage", "prod")
+    site = serve("dev", "site_django.py", "--as", "lambda:rest", "--api-stage", "prod")
     kind = "application/x-www-form-urlencoded"
     assert site.json("/prod/form/?q=1", "POST", b"a=1", Content_Type=kind)["post"] == {"a": "1"}
     response, body = site.ask("/form/")
@@ -472,7 +472,7 @@ def test_invoke_with_a_request(door: str, tmp_path: Path) -> None:
         (["dev", "fn:handler"], "portway dev needs --as lambda"),
         (["dev", "fn:handler", "--as", "lambda:nlb"], "--as must be lambda, or lambda: and one of"),
         (["dev", "fn:handler", "--as", "lambda:alb", "--stream"], "--stream conflicts with --as lambda:alb"),
-        (["dev", "fn:handler", "--as", "lambda:url", "--stage", "x"], "--stage conflicts with"),
+        (["dev", "fn:handler", "--as", "lambda:url", "--api-stage", "x"], "--api-stage conflicts with"),
         (["dev", "fn:handler", "--as", "lambda", "--environments", "0"], "--environments must be from 1"),
         (["dev", "fn:handler", "--as", "lambda", "--no-multi-value-headers"], "--no-multi-value-headers c"),
     ],

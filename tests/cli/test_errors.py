@@ -54,7 +54,7 @@ CASES: list[tuple[str, list[str], dict[str, str], int]] = [
     ("no-file", ["serve", "site:app", "-c", "none.toml"], {}, 1),
     ("no-directory", ["serve", "site:app", "--chdir", "none"], {}, 1),
     ("conflict", ["serve", "site:app", "--lifespan", "on"], {"PORTWAY_INTERFACE": "wsgi"}, 1),
-    ("bad-stage", ["serve", "site:app", "--stage", "a/b"], {}, 1),
+    ("bad-stage", ["serve", "site:app", "--api-stage", "a/b"], {}, 1),
     ("bad-media-type", ["serve", "site:app", "--binary-media-types", "*/png"], {}, 1),
     ("chalice-event", ["check", "notes.py", "--event", "http"], {}, 1),
     ("app-form", ["serve", "site:app[0]"], {}, 1),

@@ -18,7 +18,7 @@ from portway.config.amounts import Count
 from portway.config.kinds import Refused
 from portway.errors import BadValue, Conflict, UsageError
 
-_DOOR = ("stage", "binary-media-types", "multi-value-headers")
+_DOOR = ("api-stage", "binary-media-types", "multi-value-headers")
 _MIB = 1 << 20
 _ANSWERING = 4
 """Threads beyond one for each environment: they say that all are busy."""
@@ -134,7 +134,7 @@ def _check(kind: str, given: dict[str, Any]) -> None:
     """Raise Conflict for a setting that this front door does not have."""
     doors = {
         "--stream": (given["stream"], ("url", "rest")),
-        "--stage": (given["stage"], ("rest", "http")),
+        "--api-stage": (given["api_stage"], ("rest", "http")),
         "--cors-origin": (given["cors_origin"], ("url", "http")),
         "--binary-media-types": (given["binary_media_types"], ("rest",)),
         "--no-multi-value-headers": (given["multi_value_headers"] is False, ("alb",)),

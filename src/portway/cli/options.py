@@ -67,13 +67,18 @@ def given(context: click.Context) -> dict[str, object]:
     }
 
 
-def load_settings(context: click.Context, session: Session) -> Loaded:
+def load_settings(context: click.Context, session: Session, default_stage: str = "") -> Loaded:
     """Return the settings that the command line, the environment and the files add up to.
+
+    Args:
+        context: The command's.
+        session: The surroundings.
+        default_stage: The stage that counts where nothing asks for one and the file has it.
 
     Raises:
         ConfigError: See `portway.config.resolve`.
     """
-    return resolve(given(context), session.environ, session.cwd, context.params["config"])
+    return resolve(given(context), session.environ, session.cwd, context.params["config"], default_stage)
 
 
 def spellings(parameters: Iterable[click.Parameter]) -> list[str]:

@@ -16,6 +16,7 @@ from portway.config import Loaded, resolve
 
 if TYPE_CHECKING:
     from portway.server.invocation import Configuration
+    from portway.site.environment import Environment
     from portway.site.site import Site
 
 
@@ -42,8 +43,8 @@ def run_server(flags: Mapping[str, object], config: str | None, session: Session
     from portway.server import serve
     from portway.server.invocation import Invocation
 
-    configuration = _configuration(loaded)
-    return serve(configuration.settings, Invocation(read, str(start), _files(loaded)), configuration.site)
+    told = _configuration(loaded, session)
+    return serve(told.settings, Invocation(read, str(start), _files(loaded)), told.site, told.environment)
 
 
 def site_of(loaded: Loaded) -> Site | None:
@@ -59,13 +60,33 @@ def site_of(loaded: Loaded) -> Site | None:
     return read_site(loaded)
 
 
+def environment_in(loaded: Loaded, session: Session) -> Environment | None:
+    """Return what a configuration adds to the environment, or None for nothing.
+
+    Raises:
+        PortwayError: A secret cannot be had.
+    """
+    if not loaded.variables and not loaded.settings.app.stage:
+        return None
+    from portway.site.environment import environment_of
+
+    return environment_of(loaded, session.environ)
+
+
 def _files(loaded: Loaded) -> tuple[str, ...]:
     """Return the absolute names of the files that the configuration comes from."""
-    names = [os.path.join(loaded.file.directory, os.path.basename(loaded.file.path))] if loaded.file else []
-    return (*names, loaded.settings.app.env_file) if loaded.settings.app.env_file else tuple(names)
+    file, env_file = loaded.file, loaded.settings.app.env_file
+    names = [env_file] if env_file else []
+    if file:
+        parts = [
+            os.path.basename(file.path),
+            *dict.fromkeys(one.file for one in loaded.variables if one.file),
+        ]
+        names = [os.path.join(file.directory, part) for part in parts] + names
+    return tuple(names)
 
 
-def _configuration(loaded: Loaded) -> Configuration:
+def _configuration(loaded: Loaded, session: Session) -> Configuration:
     """Return what the server is told."""
     from portway.server.invocation import Configuration
 
@@ -74,7 +95,7 @@ def _configuration(loaded: Loaded) -> Configuration:
         from portway.site.nothing import NAME
 
         settings = msgspec.structs.replace(settings, app=msgspec.structs.replace(settings.app, app=NAME))
-    return Configuration(settings, site)
+    return Configuration(settings, site, environment_in(loaded, session))
 
 
 def _read_again(
@@ -83,7 +104,7 @@ def _read_again(
     """Return what the same command line means now: for a reload."""
     loaded = resolve(flags, session.environ, start, config)
     preflight(loaded)
-    configuration = _configuration(loaded)
+    configuration = _configuration(loaded, session)
     settings = configuration.settings
     if not settings.app.chdir and Path.cwd() != start:  # the key was taken out of the file
         settings = msgspec.structs.replace(

@@ -9,8 +9,8 @@ environment file counts as environment, behind the real one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -22,7 +22,15 @@ from portway.config.origin import Origin
 from portway.config.settings import Settings
 from portway.errors import BadValue, ConfigFileError, UnknownOption, plain
 
-TOO_LATE = frozenset({"PORTWAY_CONFIG", "PORTWAY_CHDIR", "PORTWAY_ENV_FILE", "PORTWAY_POLLER"})
+if TYPE_CHECKING:
+    from portway.config.stages import Layer, Variable
+
+TABLES = frozenset({"routes", "env", "env-files", "stages"})
+"""Keys of the file that are no options."""
+
+TOO_LATE = frozenset(
+    {"PORTWAY_CONFIG", "PORTWAY_CHDIR", "PORTWAY_ENV_FILE", "PORTWAY_POLLER", "PORTWAY_STAGE"}
+)
 """What an environment file cannot set: it is found through these, or they are read before it."""
 
 # Kubernetes gives every container variables for each service of its namespace; one named "portway"
@@ -32,10 +40,6 @@ _SERVICE_LINK = re.compile(
 )
 
 
-TABLES = frozenset({"routes"})
-"""Keys of the file that are no options: they describe the site, and `portway.site` reads them."""
-
-
 class ConfigFile(Struct, frozen=True):
     """A configuration file that has been read.
 
@@ -43,11 +47,26 @@ class ConfigFile(Struct, frozen=True):
         path: As the user named it; a relative one starts where the command was started.
         table: The keys and values of its portway table.
         directory: The absolute directory it stands in.
+        stages: The tables of the stage, and of those that it extends, which count before the file's own:
+            what stands before their keys in messages ("stages.prod."), and the table.
     """
 
     path: str
     table: Mapping[str, object]
     directory: str = ""
+    stages: tuple[Layer, ...] = ()
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """All tables that count, the first one first."""
+        return (*self.stages, ("", self.table))
+
+    def find(self, name: str) -> tuple[str, object] | None:
+        """Return a key as messages name it ("stages.prod.workers") and its value, or None."""
+        for prefix, table in self.layers:
+            if name in table:
+                return f"{prefix}{name}", table[name]
+        return None
 
 
 class EnvFile(Struct, frozen=True):
@@ -58,16 +77,24 @@ class EnvFile(Struct, frozen=True):
 
 
 class Loaded(Struct, frozen=True):
-    """The settings, and for each option's name where its value came from."""
+    """The settings, and for each option's name where its value came from.
+
+    Attributes:
+        settings: The options.
+        origins: Where each option's value came from, by its name.
+        file: The configuration file, when there is one.
+        variables: What the file adds to the application's environment, as it is written.
+    """
 
     settings: Settings
     origins: Mapping[str, Origin]
     file: ConfigFile | None = None
+    variables: tuple[Variable, ...] = ()
 
     @property
     def has_routes(self) -> bool:
         """Whether there is a site to read."""
-        return self.file is not None and "routes" in self.file.table
+        return self.file is not None and self.file.find("routes") is not None
 
 
 def load(
@@ -75,6 +102,7 @@ def load(
     environ: Mapping[str, str],
     file: ConfigFile | None = None,
     env_file: EnvFile | None = None,
+    more: Sequence[EnvFile] = (),
 ) -> Loaded:
     """Return the settings that the sources add up to.
 
@@ -84,14 +112,16 @@ def load(
         environ: The process's environment.
         file: The configuration file, when there is one.
         env_file: The environment file, when there is one.
+        more: What counts behind it: the variables that the configuration file adds.
 
     Raises:
         UnknownOption: A flag, a PORTWAY_ variable or a key that does not exist.
         BadValue: A value that its option does not take.
         Conflict: Two settings that exclude each other.
     """
-    _refuse_unknown(flags, environ, file, env_file)
-    sources = _Sources(flags, environ, file, env_file)
+    env_files = ((env_file,) if env_file else ()) + tuple(more)
+    _refuse_unknown(flags, environ, file, env_files)
+    sources = _Sources(flags, environ, file, env_files)
     groups: dict[str, dict[str, Any]] = {}
     origins = {}
     for declared in DECLARED:
@@ -104,11 +134,22 @@ def load(
     return Loaded(settings, origins, file)
 
 
+def take(
+    name: str, flags: Mapping[str, object], environ: Mapping[str, str], file: ConfigFile | None
+) -> tuple[Any, Origin]:
+    """Return the value of one option and where it came from, for what has to be known before the rest.
+
+    Raises:
+        BadValue: A value that the option does not take.
+    """
+    return _Sources(flags, environ, file, ()).take(BY_NAME[name])
+
+
 class _Sources(Struct, frozen=True):
     flags: Mapping[str, object]
     environ: Mapping[str, str]
     file: ConfigFile | None
-    env_file: EnvFile | None
+    env_files: tuple[EnvFile, ...]
 
     def take(self, declared: Declared) -> tuple[Any, Origin]:
         option = declared.option
@@ -117,9 +158,9 @@ class _Sources(Struct, frozen=True):
             return self._read(declared, origin, self.flags[option.name]), origin
         if found := self._variable(option.variable):
             return self._read(declared, found[1], found[0]), found[1]
-        if self.file and option.name in self.file.table:
-            origin = Origin("file", option.name, plain(self.file.path))
-            return self._read(declared, origin, self.file.table[option.name]), origin
+        if self.file and (key := self.file.find(option.name)):
+            origin = Origin("file", key[0], plain(self.file.path))
+            return self._read(declared, origin, key[1]), origin
         for name in FALLBACKS.get(option.name, ()):
             if (found := self._variable(name)) and found[0]:
                 return self._fallback(declared, *found), found[1]
@@ -128,8 +169,9 @@ class _Sources(Struct, frozen=True):
     def _variable(self, name: str) -> tuple[str, Origin] | None:
         if name in self.environ:
             return self.environ[name], Origin("environment", name)
-        if self.env_file and name in self.env_file.variables:
-            return self.env_file.variables[name], Origin("environment", name, plain(self.env_file.path))
+        for env_file in self.env_files:
+            if name in env_file.variables:
+                return env_file.variables[name], Origin("environment", name, plain(env_file.path))
         return None
 
     def _fallback(self, declared: Declared, text: str, origin: Origin) -> Any:
@@ -158,21 +200,34 @@ def _convert(kind: Kind, origin: Origin, value: object) -> Any:
 
 
 def _refuse_unknown(
-    flags: Iterable[str], environ: Mapping[str, str], file: ConfigFile | None, env_file: EnvFile | None
+    flags: Iterable[str],
+    environ: Mapping[str, str],
+    file: ConfigFile | None,
+    env_files: Iterable[EnvFile],
 ) -> None:
     for name in flags:
         if name not in BY_NAME:
             raise UnknownOption(name, kind="option", known=BY_NAME)
-    for name in file.table if file else ():
-        if name not in BY_NAME and name not in TABLES:
-            place = f"in {plain(file.path)}" if file else ""
-            raise UnknownOption(name, kind="key", known={*BY_NAME, *TABLES}, place=place)
+    if file:
+        _refuse_keys(file)
     _refuse_variables(environ, "")
-    if env_file:
+    for env_file in env_files:
         for name in TOO_LATE.intersection(env_file.variables):
             hint = "set it in the real environment."
             raise ConfigFileError(env_file.path, f"{name} has no effect in an environment file", hint)
         _refuse_variables(env_file.variables, f"in {plain(env_file.path)}")
+
+
+def _refuse_keys(file: ConfigFile) -> None:
+    """Refuse unknown keys, those of stages that do not count today among them."""
+    place = f"in {plain(file.path)}"
+    for name in file.table:
+        if name not in BY_NAME and name not in TABLES:
+            raise UnknownOption(name, kind="key", known={*BY_NAME, *TABLES}, place=place)
+    if "stages" in file.table:
+        from portway.config.stages import refuse_unknown_keys  # late: most servers have none
+
+        refuse_unknown_keys(file.table, file.path, BY_NAME)
 
 
 def _refuse_variables(environ: Iterable[str], place: str) -> None:

@@ -11,12 +11,16 @@ from msgspec.structs import replace
 
 from portway.config.declared import BY_NAME
 from portway.config.files import discover, read_named
-from portway.config.load import ConfigFile, EnvFile, Loaded, load
-from portway.errors import BadValue
+from portway.config.load import ConfigFile, Loaded, load, take
+from portway.errors import BadValue, UnknownOption
 
 
 def resolve(
-    flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path, config: str | None = None
+    flags: Mapping[str, object],
+    environ: Mapping[str, str],
+    cwd: Path,
+    config: str | None = None,
+    default_stage: str = "",
 ) -> Loaded:
     """Return the settings of a command line.
 
@@ -28,19 +32,40 @@ def resolve(
         environ: The process's environment.
         cwd: The directory the command was started in.
         config: What `--config` names, relative to `cwd`; PORTWAY_CONFIG is used when it is None.
+        default_stage: The stage that counts where nothing asks for one and the file has it.
 
     Raises:
         ConfigError: See `load`, `discover` and `read_env_file`.
     """
     file = _config_file(flags, environ, cwd, config)
+    stage, asked = _stage(flags, environ, file, default_stage)
+    if file and stage:
+        from portway.config.stages import layers_of  # late: most servers have none
+
+        file = replace(file, stages=layers_of(file.table, file.path, stage, asked))
     loaded = load(flags, environ, file)
     directory = _working_directory(loaded, cwd)
-    if name := loaded.settings.app.env_file:
-        from portway.config.env_file import read_env_file  # late: most servers have none
+    name = loaded.settings.app.env_file
+    if name or (file and (file.find("env") or file.find("env-files"))):
+        from portway.config.variables import with_variables  # late: most servers have none
 
-        env_file = EnvFile(name, read_env_file(name, directory))
-        loaded = load(flags, environ, file, env_file)
-    return _absolute(loaded, directory)
+        loaded = with_variables(loaded, flags, environ, name, directory)
+    return _absolute(loaded, directory, stage)
+
+
+def _stage(
+    flags: Mapping[str, object], environ: Mapping[str, str], file: ConfigFile | None, default: str
+) -> tuple[str, str]:
+    """Return the stage that counts, or "", and where it was asked for, as a message begins."""
+    stage, origin = take("stage", flags, environ, file)
+    if stage and file is None:
+        hint = "portway.toml holds them: [stages.NAME]. The stage of a REST API is --api-stage."
+        raise UnknownOption(stage, kind="stage", known=(), place=f"of {origin}", otherwise=hint)
+    if not stage and default and file and "stages" in file.table:
+        from portway.config.stages import stages_of
+
+        stage = default if default in stages_of(file.table, file.path) else ""
+    return stage, str(origin)
 
 
 def _config_file(
@@ -64,11 +89,12 @@ def _working_directory(loaded: Loaded, cwd: Path) -> Path:
     return directory
 
 
-def _absolute(loaded: Loaded, directory: Path) -> Loaded:
+def _absolute(loaded: Loaded, directory: Path, stage: str) -> Loaded:
     app = loaded.settings.app
     app = msgspec.structs.replace(
         app,
         chdir=os.path.abspath(directory) if app.chdir else "",
         env_file=os.path.abspath(directory / app.env_file) if app.env_file else "",
+        stage=stage,
     )
     return replace(loaded, settings=msgspec.structs.replace(loaded.settings, app=app))

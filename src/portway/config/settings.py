@@ -106,6 +106,14 @@ class App(Struct, frozen=True, kw_only=True):
         str,
         _text("--env-file", "FILE", "Read NAME=value lines from this file into the environment."),
     ] = ""
+    stage: Annotated[
+        str,
+        Option(
+            ("--stage",),
+            Text("NAME", stage_name),
+            "Which [stages.NAME] of the configuration file counts: its options, routes and variables.",
+        ),
+    ] = ""
 
 
 class Function(Struct, frozen=True, kw_only=True):
@@ -125,7 +133,7 @@ class Function(Struct, frozen=True, kw_only=True):
     stage: Annotated[
         str,
         Option(
-            ("--stage",),
+            ("--api-stage",),
             Text("NAME", stage_name),
             "Stage of a REST or HTTP API that stands first in every path: /NAME/…. "
             "Without it the API is at /.",

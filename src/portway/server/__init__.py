@@ -8,10 +8,16 @@ from portway.config import Settings
 
 if TYPE_CHECKING:
     from portway.server.invocation import Invocation
+    from portway.site.environment import Environment
     from portway.site.site import Site
 
 
-def serve(settings: Settings, invocation: Invocation | None = None, site: Site | None = None) -> int:
+def serve(
+    settings: Settings,
+    invocation: Invocation | None = None,
+    site: Site | None = None,
+    environment: Environment | None = None,
+) -> int:
     """Serve an application until a signal ends it. Returns in the arbiter, and in every worker too.
 
     The caller must leave with the returned code at once, through the interpreter's ordinary exit: a
@@ -23,6 +29,7 @@ def serve(settings: Settings, invocation: Invocation | None = None, site: Site |
         invocation: How to read the configuration again and to start the server again; without it, a
             reload starts the application afresh with what it has.
         site: The routes, or None without any.
+        environment: What the configuration adds to the applications' environment, or None.
 
     Returns:
         The process's exit code.
@@ -42,7 +49,7 @@ def serve(settings: Settings, invocation: Invocation | None = None, site: Site |
         from portway.server import asgi_worker  # noqa: F401
 
     try:
-        with Arbiter(settings, invocation, site) as arbiter:
+        with Arbiter(settings, invocation, site, environment) as arbiter:
             arbiter.run()
         return 0
     except BecomeChild as birth:

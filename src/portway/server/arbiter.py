@@ -54,6 +54,7 @@ BEAT_OLD_NS = 10 * 10**9
 if TYPE_CHECKING:
     from portway.server.hooks import ArbiterHooks
     from portway.server.scaling import Scaling
+    from portway.site.environment import Environment
     from portway.site.site import Site
 
 TICK_S = 5.0
@@ -84,6 +85,7 @@ class Arbiter:
         settings: The configuration.
         invocation: How the server was started; without it the configuration is never read again.
         site: The routes, or None without any.
+        environment: What the configuration adds to the applications' environment, or None.
         clock: Monotonic seconds.
 
     Raises:
@@ -95,11 +97,11 @@ class Arbiter:
         settings: Settings,
         invocation: Invocation | None = None,
         site: Site | None = None,
+        environment: Environment | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._settings = settings
+        self._configuration = Configuration(settings, site, environment)
         self._invocation = invocation
-        self._site = site
         self._clock = clock
         self._pid = os.getpid()
         self._stopping = Stopping.NO
@@ -111,7 +113,7 @@ class Arbiter:
 
     def __enter__(self) -> Self:
         self._notifier = Notifier(os.environ, self._pid, self._clock)
-        self._opened: Opened = open_shared(self._settings, self._inherited, self._site)
+        self._opened: Opened = open_shared(self._configuration, self._inherited)
         self._signals = SignalPipe()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._signals.fileno(), selectors.EVENT_READ, self._on_signals)
@@ -170,7 +172,7 @@ class Arbiter:
             StartupFailed: The first generation of workers could not start.
             BecomeChild: In each forked child.
         """
-        if self._settings.process.preload:
+        if self._configuration.settings.process.preload:
             become_subreaper()
         self._call("on_starting")
         gc.freeze()  # a worker's collections would else write to, and so copy, every page it shares
@@ -276,7 +278,7 @@ class Arbiter:
     def renew(self, shared: Shared) -> Shared | None:
         """Read the configuration again; None when it is refused, and the present one stays."""
         try:
-            now = Configuration(shared.settings, shared.site)
+            now = Configuration(shared.settings, shared.site, shared.environment)
             if self._invocation:
                 now = self._invocation.read()
             settings = now.settings

@@ -16,6 +16,7 @@ from portway.server.slots import Slots
 
 if TYPE_CHECKING:
     from portway.server.encryption import Encryption
+    from portway.site.environment import Environment
     from portway.site.site import Site
 
 QUICK_STOP_S = 5.0
@@ -34,6 +35,7 @@ class Shared(Struct, frozen=True):
         slots: Shared counters and hand-over queues.
         encryption: The certificates in use, or None without TLS.
         site: The routes, or None without any.
+        environment: What the configuration adds to the applications' environment, or None.
     """
 
     settings: Settings
@@ -44,6 +46,7 @@ class Shared(Struct, frozen=True):
     slots: Slots
     encryption: Encryption | None = None
     site: Site | None = None
+    environment: Environment | None = None
 
     def reopen_logs(self) -> None:
         """Open the log files again after a rotation; one that cannot be opened stays as it is."""

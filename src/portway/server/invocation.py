@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from portway.config import Settings
 
 if TYPE_CHECKING:
+    from portway.site.environment import Environment
     from portway.site.site import Site
 
 
@@ -20,10 +21,12 @@ class Configuration(Struct, frozen=True):
     Attributes:
         settings: The options.
         site: The routes, or None without any.
+        environment: What it adds to the applications' environment, secrets among it; None for nothing.
     """
 
     settings: Settings
     site: Site | None = None
+    environment: Environment | None = None
 
 
 class Invocation(Struct, frozen=True):

@@ -8,12 +8,15 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from portway.config import Settings, UnixAddress, parse_address
 from portway.config.access_format import line_format
 from portway.errors import BindError
 from portway.server.activation import Passed, passed_sockets
 from portway.server.assignment import Shared
 from portway.server.inspection import Inspection
+from portway.server.invocation import Configuration
 from portway.server.listeners import Listener, Role, SocketFiles, open_listeners, remove_stale
 from portway.server.logs import AccessLog, ErrorLog
 from portway.server.pidfile import PidFile
@@ -25,7 +28,6 @@ from portway.server.upgrade import Inheritance
 
 if TYPE_CHECKING:
     from portway.server.encryption import Encryption
-    from portway.site.site import Site
 
 
 class Opened:
@@ -83,15 +85,12 @@ class Opened:
             self._pid_file.remove()
 
 
-def open_shared(
-    settings: Settings, inheritance: Inheritance | None = None, site: Site | None = None
-) -> Opened:
+def open_shared(configuration: Configuration, inheritance: Inheritance | None = None) -> Opened:
     """Open everything that the settings ask for, or nothing.
 
     Args:
-        settings: The configuration.
+        configuration: What the server is told.
         inheritance: What an older arbiter that still runs left to this one.
-        site: The routes, or None without any.
 
     The order is that of the least regret: what only reads comes first, sockets before the pid file, so
     that a second start on the same address fails without touching the first one's files.
@@ -99,6 +98,7 @@ def open_shared(
     Raises:
         PortwayError: Something cannot be had; what was opened before it is closed again.
     """
+    settings = configuration.settings
     occupy_standard_streams()
     passed = passed_sockets(os.environ, os.getpid())
     user = identity(settings.process.user, settings.process.group)
@@ -125,7 +125,8 @@ def open_shared(
             inspection.open(settings, log)
         pid_file = _open_pid_file(settings.process.pid, inherited)
         undo.pop_all()
-    shared = Shared(settings, log, access, user, listeners, slots, encryption, site)
+    shared = Shared(settings, log, access, user, listeners, slots, encryption, configuration.site)
+    shared = replace(shared, environment=configuration.environment)
     return Opened(shared, pid_file, inspection)
 
 

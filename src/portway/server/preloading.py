@@ -24,7 +24,7 @@ from portway.server.assignment import Assignment
 from portway.server.logs import describe_exception
 from portway.server.messages import MAX_DETAILS, Channel, Failed, Preloaded
 from portway.server.signals import NOT_FOR_WORKERS, held, ignore, leave_signals
-from portway.server.worker import load_application, tell_when_aborted
+from portway.server.worker import furnish, load_application, tell_when_aborted
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -61,6 +61,7 @@ def run_preloader(assignment: Assignment, orders: socket.socket, serve: Serve) -
         The process's exit code.
     """
     try:
+        furnish(assignment)
         tell_when_aborted(assignment)
         # SIGIO's default action ends this process with the arbiter, even while it is importing.
         assignment.channel.signal_on_input(True)

@@ -45,13 +45,16 @@ def renew(shared: Shared, now: Configuration) -> Shared:
     settings = _kept(shared, now.settings)
     texts = [spell_change(one, shared.settings, settings) for one in changes(shared.settings, settings)]
     if shared.site != now.site:
-        texts.append("the routes")
+        texts.append("the site")
+    if shared.environment != now.environment:
+        texts.append("the environment")
     if not texts:
         return replace(shared, settings=settings, encryption=_encryption(shared, settings))
     _check_room(shared, settings)
     encryption = _encryption(shared, settings)
     log, access = _logs(shared, settings)
-    renewed = replace(shared, settings=settings, log=log, access=access, encryption=encryption, site=now.site)
+    renewed = replace(shared, settings=settings, log=log, access=access, encryption=encryption)
+    renewed = replace(renewed, site=now.site, environment=now.environment)
     shared.log.entry("info", f"reload: {', '.join(texts)}")
     return renewed
 

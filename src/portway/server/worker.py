@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import faulthandler
 import gc
+import os
 
 from msgspec.structs import replace
 
@@ -43,7 +44,8 @@ def run_worker(assignment: Assignment, application: Application | None = None) -
 
 
 def settle_in(assignment: Assignment) -> None:
-    """Become a worker: lifeline, queues, user."""
+    """Become a worker: environment, lifeline, queues, user."""
+    furnish(assignment)
     tell_when_aborted(assignment)
     assignment.channel.signal_on_input(True)
     assignment.channel.receive()
@@ -52,6 +54,12 @@ def settle_in(assignment: Assignment) -> None:
     assignment.shared.slots.keep_only(assignment.slot)
     if assignment.shared.identity is not None:
         assignment.shared.identity.drop()
+
+
+def furnish(assignment: Assignment) -> None:
+    """Put what the configuration says into the environment; what is there already stays."""
+    for name, value in assignment.shared.environment or ():
+        os.environ.setdefault(name, value)
 
 
 def tell_when_aborted(assignment: Assignment) -> None:

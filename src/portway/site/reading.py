@@ -6,14 +6,16 @@ Each mistake is one error that names the route, the key and what it must be.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from portway.config.kinds import Refused
 from portway.config.load import Loaded
 from portway.config.route_keys import KEYS, PATH, TARGETS, Key
+from portway.config.stages import Layer
 from portway.errors import BadValue, ConfigFileError, UnknownOption, plain, shown
 from portway.site.patterns import directory_of, with_slash
 from portway.site.site import (
@@ -38,20 +40,26 @@ class Table(Struct, frozen=True):
         path: The file, as the user named it.
         folder: The absolute directory that relative folders start at.
         number: Which one it is, from 1.
-        part: Where it stands in the file: "routes", or "stages.prod.routes".
+        part: The array it stands in: "routes", or "stages.prod.routes".
     """
 
     values: Mapping[str, object]
     path: str
     folder: str
     number: int
-    part: str = "routes"
+    part: str
 
     @property
     def name(self) -> str:
         """The route as messages name it: `routes "/old/*"`, or `routes, number 2`."""
         path = self.values.get("path")
         return f"{self.part} {shown(path)}" if isinstance(path, str) else f"{self.part}, number {self.number}"
+
+    @property
+    def pattern(self) -> str | None:
+        """The pattern with its leading slash, or None where there is none."""
+        path = self.values.get("path")
+        return with_slash(path) if isinstance(path, str) else None
 
     @property
     def place(self) -> str:
@@ -85,29 +93,56 @@ def read_site(loaded: Loaded) -> Site:
         ConfigError: Something in its tables is wrong.
     """
     assert loaded.file is not None
-    file = loaded.file
     return Site(
         app=loaded.settings.app.app or None,
-        routes=read_routes(file.table["routes"], file.path, file.directory),
+        routes=read_routes(loaded.file.layers, loaded.file.path, loaded.file.directory),
+        stage=loaded.settings.app.stage or None,
+        environment=loaded.variables,
     )
 
 
-def read_routes(tables: object, path: str, folder: str, part: str = "routes") -> tuple[Route, ...]:
-    """Return the routes that an array of tables describes.
+def read_routes(layers: Sequence[Layer], path: str, folder: str) -> tuple[Route, ...]:
+    """Return the routes that the tables of a file add up to.
+
+    A route of a stage takes the place of the one with an equal pattern; without a target it changes that
+    one's other keys. All others of a stage stand before those that it extends.
 
     Args:
-        tables: The value of `routes`.
+        layers: The tables that count, the first one first.
         path: The file, as the user named it.
         folder: The absolute directory that relative folders start at.
-        part: Where the array stands in the file.
 
     Raises:
-        ConfigError: Something in it is wrong.
+        ConfigError: Something in them is wrong.
     """
-    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+    tables: list[Table] = []
+    for prefix, layer in reversed(layers):
+        tables = _over(tables, _tables(layer.get("routes", []), f"{prefix}routes", path, folder))
+    return tuple(_route(table) for table in tables)
+
+
+def _tables(value: object, part: str, path: str, folder: str) -> list[Table]:
+    if not isinstance(value, list) or not all(isinstance(table, dict) for table in value):
         hint = f"each route begins with [[{part}]] on a line of its own."
-        raise BadValue(part, tables, "must be an array of tables", source=f"in {plain(path)}", hint=hint)
-    return tuple(_route(Table(table, path, folder, n, part)) for n, table in enumerate(tables, 1))
+        raise BadValue(part, value, "must be an array of tables", source=f"in {plain(path)}", hint=hint)
+    return [Table(table, path, folder, number, part) for number, table in enumerate(value, 1)]
+
+
+def _over(base: list[Table], stage: list[Table]) -> list[Table]:
+    """Return the routes of a stage and of what it extends, in their order."""
+    if not base:
+        return stage
+    merged, before = list(base), []
+    for table in stage:
+        same = [place for place, one in enumerate(merged) if one.pattern == table.pattern is not None]
+        if not same:
+            before.append(table)
+        elif any(name in table.values for name in TARGETS):
+            merged[same[0]] = table
+        else:
+            values = {**merged[same[0]].values, **table.values}
+            merged[same[0]] = replace(table, values=values)
+    return before + merged
 
 
 def _route(table: Table) -> Route:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from portway.config.stages import Variable
+
 INDEX = ("index.html",)
 PRECOMPRESSED = ("br", "zstd", "gzip")
 
@@ -114,10 +116,10 @@ class Site(Struct, frozen=True, kw_only=True):
         app: The application that gets what no route takes; None: that is 404.
         routes: The rules in their order.
         stage: The stage they are for, or None for the base.
-        environment: Variables of the stage as they are written: (name, text with its references).
+        environment: What it adds to the applications' environment, as it is written.
     """
 
     app: str | None
     routes: tuple[Route, ...] = ()
     stage: str | None = None
-    environment: tuple[tuple[str, str], ...] = ()
+    environment: tuple[Variable, ...] = ()

@@ -296,7 +296,7 @@ def test_the_context(portway: Served) -> None:
 
 
 def test_a_stage_in_the_path() -> None:
-    with Portway("app:app", "--chdir", str(PROJECT), "--stage", "live") as server:
+    with Portway("app:app", "--chdir", str(PROJECT), "--api-stage", "live") as server:
         served = Served(server.ready().address[1])
         assert served.get("/live/").json == {"hello": "wörld"}
         assert served.get("/live/context").json["path"] == "/live/context"
