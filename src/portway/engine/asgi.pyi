@@ -7,13 +7,13 @@ from typing import Any
 from portway.config import Settings
 from portway.engine.access import _Target
 from portway.engine.base import _Report
-from portway.engine.core import Engine
 from portway.engine.counters import Board, Slot
+from portway.engine.static import StaticEngine
 
 # scope, receive and send are of whatever type the application gives them.
 _Application = Callable[[Any, Any, Any], Awaitable[object]]
 
-class ASGIEngine(Engine):
+class ASGIEngine(StaticEngine):
     """Serves one ASGI 3 application on one event loop.
 
     All of it belongs to the thread of the loop, but `drain`, `stop` and `wakeup_fd`.

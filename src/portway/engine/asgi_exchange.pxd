@@ -4,8 +4,8 @@ from libc.stdint cimport int64_t, uint64_t
 
 from portway.engine.base cimport Strand
 from portway.engine.connection cimport Connection
-from portway.engine.core cimport Engine
 from portway.engine.deadlines cimport Link, Queue
+from portway.engine.static cimport StaticEngine
 
 
 # One request: the coroutine that its Task runs, and the application's `receive` and `send`.
@@ -61,7 +61,7 @@ cdef class Exchange:
     cdef int raised_with(self, object exc) except -1
 
 
-cdef class ASGIBase(Engine):
+cdef class ASGIBase(StaticEngine):
     cdef object app
     cdef object loop
     cdef Strand strand

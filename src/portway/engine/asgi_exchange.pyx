@@ -637,7 +637,7 @@ cdef PySendResult send_exchange(PyObject* me, PyObject* argument, PyObject** res
     return PYGEN_RETURN
 
 
-cdef class ASGIBase(Engine):
+cdef class ASGIBase(StaticEngine):
     """What an exchange needs of its engine: going on with the connection when a response is complete."""
 
     cdef str request_of(self, Connection c):

@@ -10,6 +10,7 @@ from portway.engine.head cimport Framing, HeadParser
 from portway.engine.peers cimport Peers
 from portway.engine.poller cimport Poller, Watched
 from portway.engine.reply cimport Buffer
+from portway.engine.table cimport Table
 
 
 cdef enum:
@@ -28,6 +29,10 @@ cdef class Strand:
     cdef HeadParser parser
     cdef Buffer held            # output of `holding` that has not been sent yet, see wsgi.pyx
     cdef Connection holding
+    # an answer of the engine's own, between `route` and `answer`: see static.pyx
+    cdef Buffer path            # of the request in its normal form, and the name of its file
+    cdef int file               # what is sent behind `out`, or -1
+    cdef uint64_t file_at, file_size
 
 
 # Nothing in it depends on the request line or the body. Bounded: one per connection, dropped when that idles.
@@ -71,6 +76,7 @@ cdef class Base:
     cdef Wakeup wakeup
     cdef int wake_write
     cdef public object on_wakeup, nudge, on_stuck
+    cdef public Table table         # who answers which path; None: the application, always
     cdef public bint tell_fields    # environs have the field lines as they were sent, for Lambda's events
     cdef list graveyard, again, memos
     cdef Slot slot

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from portway.config import Settings
 from portway.engine.access import _Target
 from portway.engine.counters import Board, Slot
+from portway.engine.table import Table
 
 class _Report(Protocol):
     """Hears what an engine has to say to the operator. Called in engine threads; must not block for long."""
@@ -50,6 +51,9 @@ class Base:
 
     on_wakeup: Callable[[int], object] | None
     """Called in an engine thread with each byte that is written to `wakeup_fd`, zero excepted."""
+
+    table: Table | None
+    """Set it before the engine starts: who answers which path. None: the application, always."""
 
     tell_fields: bool
     """Whether environs have `portway.fields`: the field lines as they were sent, pairs of latin-1 text."""

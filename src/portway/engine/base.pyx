@@ -62,6 +62,7 @@ cdef class Strand:
         free(self.input)
         PyMem_Free(self.out.data)
         PyMem_Free(self.held.data)
+        PyMem_Free(self.path.data)
 
 
 cdef class Memo:

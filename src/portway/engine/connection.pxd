@@ -112,10 +112,13 @@ cdef class Connection(Watched):
         self, Poller poller, const char* data, size_t size, const char* more, size_t more_size, object owner
     ) except -2
     cdef int transmit_file(self, Poller poller, int fd, off_t at, uint64_t size, object owner) except -2
+    cdef int transmit_head_and_file(
+        self, Poller poller, const char* data, size_t size, int fd, off_t at, uint64_t file_size
+    ) except -2
     cdef int park(self, const char* data, size_t size, object owner) except -2
     cdef int append(self, Segment segment) except -1
     cdef int spool_bytes(self, const char* data, size_t size, Segment segment) except -2
-    cdef int flush(self, Poller poller, bint memory_only=*) except -2
+    cdef int flush(self, Poller poller, bint memory_only=*, uint64_t most=*) except -2
     cdef int drop_parked(self) except -1
     cdef int drop_spool(self) except -1
     cdef object peer(self)

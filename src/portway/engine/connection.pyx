@@ -12,7 +12,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from libc.string cimport memcpy, memmove
 
 from portway.engine.cposix cimport (
-    AF_INET, AF_INET6, EAGAIN, EINTR, EWOULDBLOCK, MSG_DONTWAIT, MSG_NOSIGNAL, close, dup, errno, in6_addr, in_addr,
+    AF_INET, AF_INET6, EAGAIN, EINTR, EWOULDBLOCK, MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, close, dup, errno, in6_addr, in_addr,
     inet_ntop, iovec, msghdr, ntohs, pread, pw_sendfile, pw_takes, pw_unread, pwrite, recv, send, sendmsg, sockaddr_in,
     sockaddr_in6,
 )
@@ -21,6 +21,7 @@ from portway.engine.poller cimport KIND_CONNECTION, READABLE, WRITABLE
 from portway.engine.tls cimport RECORD, TLS_BROKEN, TLS_WAITS, tls_alive
 
 cdef enum:
+    FIRST = 2097152             # bytes of a file that are sent before others have their turn
     ALONE = 65536               # sends larger than this let other threads run
 
 
@@ -382,18 +383,58 @@ cdef class Connection(Watched):
         self.append(segment)
         return self.flush(poller)
 
-    cdef int flush(self, Poller poller, bint memory_only=False) except -2:
+    cdef int transmit_head_and_file(
+        self, Poller poller, const char* data, size_t size, int fd, off_t at, uint64_t file_size
+    ) except -2:
+        """Send a response head and a part of a file behind it, whose descriptor is the connection's from now on.
+
+        Nothing may be parked. At most FIRST bytes of the file are sent now; `writable` tells that more could be.
+        """
+        cdef Segment segment = Segment.__new__(Segment)
+        cdef ssize_t got = 0
+        segment.fd = fd
+        segment.own_fd = 1
+        segment.at = at
+        segment.size = file_size
+        if self.broken:
+            return DEAD
+        self.sent += size + file_size
+        if self.tls is None:
+            self.writable = 0
+            # MSG_MORE: the head waits for the file's first bytes, and both leave in one packet
+            got = send(self.fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE)
+            if got < 0:
+                if errno != EAGAIN and errno != EWOULDBLOCK and errno != EINTR:
+                    self.broken = 1
+                    return DEAD
+                got = 0
+            if <size_t>got < size:
+                poller.arm(self, WRITABLE)
+        if <size_t>got < size and self.park(data + got, size - got, None) < 0:
+            return DEAD
+        self.append(segment)
+        return self.flush(poller, False, FIRST)
+
+    cdef int flush(self, Poller poller, bint memory_only=False, uint64_t most=0) except -2:
         """Send parked output while the socket takes it: SENT, PARKED or DEAD.
 
         Only the owner sends from files, which gives up the GIL. Another thread that hears of a writable socket may
         send what is parked in memory, which keeps it; it calls with `memory_only`, and not while `sending`.
+
+        Args:
+            most: bytes after which it stops, with `writable` set, though the socket may take more; 0: none. Only for
+                callers that come back by themselves.
         """
+        cdef uint64_t least_left = self.parked_bytes - most if most and self.parked_bytes > most else 0
         cdef Segment segment
         cdef ssize_t got
         cdef int fd = self.fd
         while self.parked is not None:
             if self.broken:
                 return DEAD
+            if self.parked_bytes < least_left:
+                self.writable = 1
+                return PARKED
             segment = self.parked
             self.writable = 0
             if self.tls is not None:

@@ -24,6 +24,8 @@ cdef class Engine(Acceptor):
     cdef int read_head(self, Connection c, Strand strand) except -1
     cdef int no_input(self, Connection c, Strand strand, ssize_t got) except -1
     cdef int begin(self, Connection c, Strand strand, const char* data) except -2
+    cdef int route(self, Connection c, Strand strand, const char* data) except -1
+    cdef int answer(self, Connection c, Strand strand) except -1
     cdef int enter(self, Connection c, Strand strand) except -1
     cdef int feed(self, Connection c, Strand strand, const char* data, size_t size, bint stashed) except -1
     cdef int read_body(self, Connection c, Strand strand) except -1

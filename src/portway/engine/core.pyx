@@ -35,6 +35,7 @@ cdef enum:
     DISCARD_MOST = 65536        # of an unread body; more is not worth a new connection
     READ_AHEAD_MOST = 65536
     REQUESTS_AT_ONCE = 16       # pipelined on one connection before the others have their turn
+    SHARE = 2097152             # bytes of what is parked that are sent at once
     TURNS_AT_ONCE = 48          # reads, of a body for example
     MEMO_MOST = 2048            # bytes of a header block worth remembering
     NO_SENSE = 1 << 16          # a bit of `distrusted`
@@ -109,7 +110,7 @@ cdef class Engine(Acceptor):
             while c.state != CLOSED:
                 if c.parked is not None:
                     parked = c.parked_bytes
-                    went = c.flush(self.poller)
+                    went = c.flush(self.poller, False, SHARE)
                     if went == DEAD:
                         self.close_connection(c)
                         break
@@ -137,7 +138,8 @@ cdef class Engine(Acceptor):
                     went = 0
                 if not went and not self.noted(c):
                     break
-                turns += 1
+                # a client that reads as fast as we write must not keep the others waiting
+                turns += 1 if c.parked is None else TURNS_AT_ONCE // 2
                 if requests >= REQUESTS_AT_ONCE or turns >= TURNS_AT_ONCE:
                     if not c.queued:
                         c.queued = 1
@@ -166,7 +168,7 @@ cdef class Engine(Acceptor):
         cdef char* data
         cdef size_t size, skip = 0, used
         cdef ssize_t got = 0
-        cdef int parsed
+        cdef int parsed, went
         cdef HeadParser parser = strand.parser
         cdef bint stashed = c.stash_size > 0
         if not stashed or c.hungry:
@@ -212,14 +214,19 @@ cdef class Engine(Acceptor):
                 link_move(&c.link, &self.heads, self.now_ms)
             return 1
         used = parser.head.size
-        if self.begin(c, strand, data) < 0:
+        went = self.begin(c, strand, data)
+        if went < 0:
             return 1
         if stashed:
             c.use_stash(skip + used)
-            if c.stash_size and c.body.kind != BODY_DONE:
+            if c.stash_size and c.body.kind != BODY_DONE and not went:
                 self.feed(c, strand, c.stash, c.stash_size, True)
+        elif size > used and went:
+            c.keep_input(data + used, size - used)
         elif size > used:
             self.feed(c, strand, data + used, size - used, False)
+        if went:
+            return self.answer(c, strand)
         if c.state != APPLICATION and c.state != BODY:
             return 1
         return self.enter(c, strand)
@@ -332,7 +339,10 @@ cdef class Engine(Acceptor):
         return self.answer_and_close(c, strand, status, fields, text)
 
     cdef int begin(self, Connection c, Strand strand, const char* data) except -2:
-        """A head is complete: set the connection up for its request. -1 when it was refused instead."""
+        """A head is complete: set the connection up for its request.
+
+        -1 when it was refused instead, 1 when the engine answers it by itself.
+        """
         cdef Head* head = &strand.parser.head
         cdef Framing* framing = &head.framing
         c.minor = head.minor
@@ -369,8 +379,19 @@ cdef class Engine(Acceptor):
         self.counters.requests += 1
         self.counters.in_flight += 1
         c.state = APPLICATION
+        if self.table is not None and self.route(c, strand, data):
+            c.first = 0
+            return 1
         self.on_head(c, strand, data)
         c.first = 0
+        return 0
+
+    cdef int route(self, Connection c, Strand strand, const char* data) except -1:
+        """Prepare an answer in the application's place, where the table says so; see static.pyx."""
+        return 0
+
+    cdef int answer(self, Connection c, Strand strand) except -1:
+        """Send what `route` has prepared."""
         return 0
 
     cdef void queued(self, uint64_t since_us) noexcept:

@@ -3,10 +3,10 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from portway.engine.connection cimport Connection
 from portway.engine.base cimport Strand
-from portway.engine.core cimport Engine
 from portway.engine.crew cimport Crew
 from portway.engine.input cimport Input
 from portway.engine.reply cimport Reply
+from portway.engine.static cimport StaticEngine
 from portway.engine.wsgi_watchdog cimport Call, WSGIWatchdog
 
 
@@ -50,7 +50,7 @@ cdef class Exchange:
     cdef object body_file(self)
 
 
-cdef class WSGIEngine(Engine):
+cdef class WSGIEngine(StaticEngine):
     cdef object app
     cdef Crew crew
     cdef list strands

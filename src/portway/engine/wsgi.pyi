@@ -7,8 +7,8 @@ from wsgiref.types import WSGIApplication
 from portway.config import Settings
 from portway.engine.access import _Target
 from portway.engine.base import _Report
-from portway.engine.core import Engine
 from portway.engine.counters import Board, Slot
+from portway.engine.static import StaticEngine
 
 class _Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
@@ -35,7 +35,7 @@ class FileWrapper:
     def __iter__(self) -> Iterator[bytes]: ...
     def __next__(self) -> bytes: ...
 
-class WSGIEngine(Engine):
+class WSGIEngine(StaticEngine):
     """Serves one WSGI application from one process.
 
     Args:

@@ -354,7 +354,7 @@ cdef class Exchange:
         return BytesIO() if self.data is None else BytesIO(self.data)
 
 
-cdef class WSGIEngine(Engine):
+cdef class WSGIEngine(StaticEngine):
     """Serves one WSGI application from one process.
 
     Args:

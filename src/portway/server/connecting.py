@@ -11,10 +11,13 @@ from portway.server.listeners import Listener, Role
 
 if TYPE_CHECKING:
     from portway.engine.accept import Redirect, TLSPolicy
+    from portway.engine.table import Table
 
 
 class Engine(Protocol):
     """What both engines take connections from."""
+
+    table: Table | None
 
     def add_listener(
         self, sock: socket.socket, /, tls: TLSPolicy | None = None, redirect: Redirect | None = None
@@ -26,7 +29,11 @@ class Engine(Protocol):
 
 
 def connect(engine: Engine, assignment: Assignment) -> None:
-    """Give an engine everything that connections come from."""
+    """Give an engine everything that connections come from, and the routes of its site."""
+    if assignment.shared.site is not None:
+        from portway.site.tables import make_table
+
+        engine.table = make_table(assignment.shared.site)
     for listener in assignment.shared.listeners:
         _add(engine, listener, assignment.shared)
     slots = assignment.shared.slots

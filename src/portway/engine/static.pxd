@@ -1,0 +1,27 @@
+# cython: language_level=3
+from libc.stdint cimport int64_t, uint64_t
+
+from portway.engine.base cimport Strand
+from portway.engine.connection cimport Connection
+from portway.engine.core cimport Engine
+from portway.engine.folder cimport Folder, Opened
+from portway.engine.reply cimport Buffer
+from portway.engine.table cimport Redirect
+
+
+cdef class StaticEngine(Engine):
+    cdef int know(self, Connection c, Strand strand, const char* data) except -1
+    cdef int serve_file(
+        self, Connection c, Strand strand, const char* data, Folder folder, const char* path, size_t size
+    ) except -1
+    cdef int serve_opened(
+        self, Connection c, Strand strand, const char* data, Folder folder, const char* path, size_t size,
+        const char* name, size_t name_size, Opened* file
+    ) except -1
+    cdef int not_found(self, Connection c, Strand strand, Folder folder) except -1
+    cdef int trouble(self, Connection c, Strand strand, Folder folder, const char* name, int problem) except -1
+    cdef int send_on(
+        self, Connection c, Strand strand, const char* data, Redirect redirect, const char* star, size_t size
+    ) except -1
+    cdef int add_slash(self, Connection c, Strand strand, const char* data, const char* path, size_t size) except -1
+    cdef int plain(self, Connection c, Strand strand, int status, const char* fields) except -1
