@@ -5,10 +5,12 @@ from portway.engine.access cimport AccessLog
 from portway.engine.connection cimport Connection
 from portway.engine.counters cimport Board, Counters, Slot
 from portway.engine.deadlines cimport Queue
+from portway.engine.folder cimport Kind
 from portway.engine.forwarded cimport Claim, Trust
 from portway.engine.head cimport Framing, HeadParser
 from portway.engine.peers cimport Peers
 from portway.engine.poller cimport Poller, Watched
+from portway.engine.ranges cimport RANGES_MOST, Range
 from portway.engine.reply cimport Buffer
 from portway.engine.table cimport Table
 
@@ -33,6 +35,10 @@ cdef class Strand:
     cdef Buffer path            # of the request in its normal form, and the name of its file
     cdef int file               # what is sent behind `out`, or -1
     cdef uint64_t file_at, file_size
+    cdef Range ranges[RANGES_MOST]
+    cdef int range_count        # 0, or of several that are sent in parts
+    cdef Kind* kind             # of the file, for the parts
+    cdef bytes boundary
 
 
 # Nothing in it depends on the request line or the body. Bounded: one per connection, dropped when that idles.

@@ -112,6 +112,7 @@ cdef class Connection(Watched):
         self, Poller poller, const char* data, size_t size, const char* more, size_t more_size, object owner
     ) except -2
     cdef int transmit_file(self, Poller poller, int fd, off_t at, uint64_t size, object owner) except -2
+    cdef int park_file(self, int fd, off_t at, uint64_t size, bint own) except -1
     cdef int transmit_head_and_file(
         self, Poller poller, const char* data, size_t size, int fd, off_t at, uint64_t file_size
     ) except -2

@@ -383,6 +383,19 @@ cdef class Connection(Watched):
         self.append(segment)
         return self.flush(poller)
 
+    cdef int park_file(self, int fd, off_t at, uint64_t size, bint own) except -1:
+        """Put a part of a file behind what is parked.
+
+        Args:
+            own: whether the descriptor is closed with it; else it must stay open for as long.
+        """
+        cdef Segment segment = Segment.__new__(Segment)
+        segment.fd = fd
+        segment.own_fd = own
+        segment.at = at
+        segment.size = size
+        return self.append(segment)
+
     cdef int transmit_head_and_file(
         self, Poller poller, const char* data, size_t size, int fd, off_t at, uint64_t file_size
     ) except -2:
@@ -390,13 +403,9 @@ cdef class Connection(Watched):
 
         Nothing may be parked. At most FIRST bytes of the file are sent now; `writable` tells that more could be.
         """
-        cdef Segment segment = Segment.__new__(Segment)
         cdef ssize_t got = 0
-        segment.fd = fd
-        segment.own_fd = 1
-        segment.at = at
-        segment.size = file_size
         if self.broken:
+            close(fd)
             return DEAD
         self.sent += size + file_size
         if self.tls is None:
@@ -406,13 +415,15 @@ cdef class Connection(Watched):
             if got < 0:
                 if errno != EAGAIN and errno != EWOULDBLOCK and errno != EINTR:
                     self.broken = 1
+                    close(fd)
                     return DEAD
                 got = 0
             if <size_t>got < size:
                 poller.arm(self, WRITABLE)
         if <size_t>got < size and self.park(data + got, size - got, None) < 0:
+            close(fd)
             return DEAD
-        self.append(segment)
+        self.park_file(fd, at, file_size, True)
         return self.flush(poller, False, FIRST)
 
     cdef int flush(self, Poller poller, bint memory_only=False, uint64_t most=0) except -2:

@@ -1,14 +1,10 @@
 # cython: language_level=3
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-cdef enum:
-    CODINGS_MOST = 3
-    NAME_ROOM = 32              # bytes behind a name for what is looked for beside it
+from portway.engine.codings cimport CODINGS
 
 cdef enum:
-    CODED_BR = 1                # content codings, as bits
-    CODED_ZSTD = 2
-    CODED_GZIP = 4
+    SUFFIX_MOST = 8             # bytes behind a name for what is looked for beside it, with its NUL
 
 
 # A file that is open, or a folder, or something else that is there.
@@ -59,6 +55,7 @@ cdef class Root:
 
 cdef class Folder:
     cdef readonly bytes path, base
+    cdef size_t index_room      # bytes of the longest index
     cdef Root root
     cdef uint64_t looked_ms     # when `root` was opened
     cdef int root_error         # why it cannot be
@@ -66,14 +63,17 @@ cdef class Folder:
     cdef list index
     cdef bytes not_found
     cdef MediaTypes types
-    cdef int codings[CODINGS_MOST]
+    cdef int codings[CODINGS]
     cdef int coding_count
     cdef CacheRule* rules
     cdef int rule_count
     cdef list kept
 
     cdef bint admits(self, const char* name, size_t size) noexcept
-    cdef int look(self, const char* name, Opened* found, uint64_t now_ms) except -1
+    cdef int look(self, const char* name, Opened* found, uint64_t now_ms, bint vital=*) except -1
+    cdef int look_coded(
+        self, char* name, size_t size, const int* wanted, int count, Opened* file, uint64_t now_ms
+    ) except -2
     cdef Root current(self, uint64_t now_ms)
     cdef Root replaced(self, Root root)
     cdef int cache_line(self, const char* path, size_t size, const char** line, size_t* line_size) noexcept

@@ -13,9 +13,10 @@ or when something is missing: a folder may be replaced while it is served.
 import os
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
-from libc.string cimport memchr, memcmp, memcpy, memset
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from libc.string cimport memcmp, memcpy, strlen
 
+from portway.engine.codings cimport CODING_BR, CODING_GZIP, CODING_ZSTD
 from portway.engine.cposix cimport EAGAIN, EINTR, close, errno
 from portway.engine.paths cimport glob
 
@@ -113,7 +114,8 @@ cdef enum:
     HASH_LEAST = 8              # digits of a hash in a file's name
     TRIES = 16
 
-cdef dict CODINGS = {"br": CODED_BR, "zstd": CODED_ZSTD, "gzip": CODED_GZIP}
+cdef dict NUMBERS = {"br": CODING_BR, "zstd": CODING_ZSTD, "gzip": CODING_GZIP}
+cdef const char** SUFFIXES = [b".br", b".zst", b".gz"]
 cdef bytes IMMUTABLE = b"Cache-Control: public, max-age=31536000, immutable\r\n"
 cdef bytes REVALIDATE = b"Cache-Control: no-cache\r\n"
 
@@ -258,8 +260,9 @@ cdef class Folder:
         for name in self.index:
             if not 0 < len(name) < 255 or b"/" in name or b"\0" in name:
                 raise ValueError(f"an index is the name of a file, not {name!r}")
+            self.index_room = max(self.index_room, len(name))
         for coding in precompressed:
-            self.codings[self.coding_count] = CODINGS[coding]
+            self.codings[self.coding_count] = NUMBERS[coding]
             self.coding_count += 1
         self.add_rules(cache)
         if portable is None:
@@ -342,15 +345,16 @@ cdef class Folder:
         self.root = fresh
         return fresh
 
-    cdef int look(self, const char* name, Opened* found, uint64_t now_ms) except -1:
+    cdef int look(self, const char* name, Opened* found, uint64_t now_ms, bint vital=True) except -1:
         """Open what a name stands for; return 0, or errno. Whoever gets a descriptor closes it.
 
         Args:
             name: relative, without `.`, `..` or empty components; must stand still while the GIL is given up.
+            vital: whether to look for the folder anew when there is no such name.
         """
         cdef Root root = self.current(now_ms), fresh
         cdef int fd = -1, kind, problem = self.root_error, tries = 0
-        cdef bint again = True
+        cdef bint again = vital
         found.fd = -1
         found.is_file = found.is_folder = False
         while root is not None:
@@ -390,8 +394,35 @@ cdef class Folder:
         found.is_folder = kind == 2
         return 0
 
+    cdef int look_coded(
+        self, char* name, size_t size, const int* wanted, int count, Opened* file, uint64_t now_ms
+    ) except -2:
+        """Put a compressed form of a file in its place, if there is one; return its coding, or -1.
+
+        One that is older than the file was made of another state of it, and is passed over.
+
+        Args:
+            name: of the file, with room for SUFFIX_MOST bytes behind it.
+        """
+        cdef Opened coded
+        cdef int i
+        for i in range(count):
+            memcpy(name + size, SUFFIXES[wanted[i]], strlen(SUFFIXES[wanted[i]]) + 1)
+            if self.look(name, &coded, now_ms, False) == 0:
+                if coded.is_file and (
+                    coded.modified_s > file.modified_s
+                    or coded.modified_s == file.modified_s and coded.modified_ns >= file.modified_ns
+                ):
+                    close(file.fd)
+                    file[0] = coded
+                    name[size] = 0
+                    return wanted[i]
+                close(coded.fd)
+        name[size] = 0
+        return -1
+
     cdef int cache_line(self, const char* path, size_t size, const char** line, size_t* line_size) noexcept:
-        """The Cache-Control of a path: the first rule's, else a year for names with a hash, else asking again."""
+        """The Cache-Control of a file at a path: the first rule's, else a year for names with a hash, else asking again."""
         cdef size_t at, end
         cdef int i
         cdef bytes text

@@ -10,21 +10,29 @@ import os
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint32_t
-from libc.string cimport memcmp, memcpy, memmove, strlen
+from libc.string cimport memcmp, memcpy, memmove, memset, strlen
 
 from portway.engine.base cimport SMALL
-from portway.engine.connection cimport FLUSH
-from portway.engine.cposix cimport EMFILE, ENFILE, ENOMEM, close
-from portway.engine.folder cimport Kind, NAME_ROOM
+from portway.engine.codings cimport CODINGS, Accepted, accept_more, accept_nothing, wanted_codings
+from portway.engine.conditions cimport (
+    Conditions, Validators, add_condition, make_validators, precondition, put_validators,
+)
+from portway.engine.connection cimport DEAD, FLUSH
+from portway.engine.cposix cimport EMFILE, ENFILE, ENOMEM, close, time
+from portway.engine.folder cimport SUFFIX_MOST
 from portway.engine.forwarded cimport Claim, claim_kind
-from portway.engine.head cimport FORM_ASTERISK, Field, Head
+from portway.engine.head cimport FORM_ASTERISK, Field, Head, HeadParser, same_name
 from portway.engine.paths cimport PATH_FINE, normalise_path, plain_path
+from portway.engine.ranges cimport RANGES_IGNORED, RANGES_OUTSIDE, Range, parse_ranges
 from portway.engine.reply cimport Reply, put, reason, reply_status_code, reserve
 from portway.engine.request_id cimport request_id
 from portway.engine.table cimport FILES, REDIRECT, Rule
 
 cdef extern from "<errno.h>" nogil:
     int ENOENT, ENOTDIR, ENAMETOOLONG, ELOOP, EXDEV, EACCES, EPERM, ENXIO
+
+cdef extern from "<stdio.h>" nogil:
+    int snprintf(char* out, size_t size, const char* form, ...)
 
 cdef extern from * nogil:
     """
@@ -44,6 +52,11 @@ cdef extern from * nogil:
     ssize_t pw_read_cached(int fd, char* data, size_t size, long at)
     ssize_t pread(int fd, void* data, size_t size, long at)
 
+cdef enum:
+    SHARE = 2097152             # bytes that are sent before others have their turn
+
+cdef const char** NAMES = [b"br", b"zstd", b"gzip"]
+cdef const char** TAGS = [b"", b"-br", b"-zstd", b"-gzip"]
 cdef const char* HEX = b"0123456789ABCDEF"
 
 
@@ -72,19 +85,40 @@ cdef int put_encoded(Buffer* out, const char* path, size_t size) except -1:
     return 0
 
 
-cdef ssize_t read_whole(int fd, char* data, size_t size) noexcept:
-    """Read the beginning of a file; fewer bytes than wanted when it is shorter by now, or cannot be read."""
-    cdef ssize_t got = pw_read_cached(fd, data, size, 0)
+cdef ssize_t read_at(int fd, char* data, size_t size, uint64_t at) noexcept:
+    """Read a part of a file; fewer bytes than wanted when it is shorter by now, or cannot be read."""
+    cdef ssize_t got = pw_read_cached(fd, data, size, at)
     cdef size_t done = got if got > 0 else 0
     if got == <ssize_t>size or got == 0:
         return done
     with nogil:                             # a disk may be slow
         while done < size:
-            got = pread(fd, data + done, size - done, done)
+            got = pread(fd, data + done, size - done, at + done)
             if got <= 0:
                 break
             done += got
     return done
+
+
+cdef int put_content_range(Buffer* out, Range* part, uint64_t size) except -1:
+    cdef char line[96]
+    cdef int used = snprintf(
+        line, sizeof(line), b"Content-Range: bytes %llu-%llu/%llu\r\n",
+        <unsigned long long>part.first, <unsigned long long>part.last, <unsigned long long>size,
+    )
+    return put(out, line, used)
+
+
+cdef int put_part(Buffer* out, Strand strand, int i) except -1:
+    """What stands before a part of a multipart answer, or behind the last (RFC 2046, section 5.1.1)."""
+    put(out, b"\r\n--", 4)
+    put(out, PyBytes_AS_STRING(strand.boundary), PyBytes_GET_SIZE(strand.boundary))
+    if i == strand.range_count:
+        return put(out, b"--\r\n", 4)
+    put(out, b"\r\n", 2)
+    put(out, strand.kind.line, strand.kind.line_size)
+    put_content_range(out, &strand.ranges[i], strand.file_size)
+    return put(out, b"\r\n", 2)
 
 
 cdef class StaticEngine(Engine):
@@ -113,6 +147,7 @@ cdef class StaticEngine(Engine):
             return 0
         self.know(c, strand, data)
         strand.file = -1
+        strand.range_count = 0
         strand.out.size = 0
         if problem != PATH_FINE:
             self.plain(c, strand, 400, b"")
@@ -128,7 +163,9 @@ cdef class StaticEngine(Engine):
         """Send what `route` has prepared."""
         cdef int fd = strand.file
         strand.file = -1
-        if fd < 0:
+        if strand.range_count:
+            self.send_parts(c, strand, fd)
+        elif fd < 0:
             c.transmit(self.poller, strand.out.data, strand.out.size, NULL, 0, None)
         else:
             c.transmit_head_and_file(
@@ -182,9 +219,9 @@ cdef class StaticEngine(Engine):
     cdef int serve_file(
         self, Connection c, Strand strand, const char* data, Folder folder, const char* path, size_t size
     ) except -1:
-        """Find the file of a path in its normal form; its base is that of the folder."""
-        cdef size_t base = PyBytes_GET_SIZE(folder.base), name_size, used
-        cdef char* name
+        """Find the file of a path in its normal form; the path begins with the folder's base."""
+        cdef size_t base = PyBytes_GET_SIZE(folder.base), used
+        cdef char* whole
         cdef int problem = ENOENT
         cdef Opened file
         cdef Buffer* buffer = &strand.path
@@ -195,69 +232,218 @@ cdef class StaticEngine(Engine):
             return self.not_found(c, strand, folder)
         if not folder.admits(path + base, size - base):
             return self.not_found(c, strand, folder)
-        # behind the path, if that stands in the buffer: it is still needed
+        # the path of the file in the site: the one of the request, with an index behind it where that is a folder's
         used = size if path == buffer.data else 0
         buffer.size = used
-        reserve(buffer, size - base + 256 + NAME_ROOM)
+        reserve(buffer, size + folder.index_room + SUFFIX_MOST)
         if used:
             path = buffer.data
-        name, name_size = buffer.data + used, size - base
-        memcpy(name, path + base, name_size)
-        name[name_size] = 0
-        if name_size == 0 or name[name_size - 1] == c"/":
+        whole = buffer.data + used
+        memcpy(whole, path, size)
+        whole[size] = 0
+        if size == base or whole[size - 1] == c"/":
             for index in folder.index:
-                memcpy(name + name_size, PyBytes_AS_STRING(index), PyBytes_GET_SIZE(index) + 1)
-                problem = folder.look(name, &file, self.now_ms)
+                memcpy(whole + size, PyBytes_AS_STRING(index), PyBytes_GET_SIZE(index) + 1)
+                problem = folder.look(whole + base, &file, self.now_ms)
                 if problem != ENOENT:
-                    name_size += PyBytes_GET_SIZE(index)
+                    size += PyBytes_GET_SIZE(index)
                     break
         else:
-            problem = folder.look(name, &file, self.now_ms)
+            problem = folder.look(whole + base, &file, self.now_ms)
             if problem == 0 and file.is_folder:
                 close(file.fd)
                 return self.add_slash(c, strand, data, path, size)
         if problem:
-            return self.trouble(c, strand, folder, name, problem)
-        if not file.is_file:
-            close(file.fd)
-            return self.not_found(c, strand, folder)
+            return self.trouble(c, strand, folder, whole + base, problem)
         try:
-            self.serve_opened(c, strand, data, folder, path, size, name, name_size, &file)
+            if not file.is_file:
+                return self.not_found(c, strand, folder)
+            return self.serve_opened(c, strand, data, folder, whole, size, &file)
         finally:
             if file.fd >= 0:
                 close(file.fd)
-        return 0
 
     cdef int serve_opened(
-        self, Connection c, Strand strand, const char* data, Folder folder, const char* path, size_t size,
-        const char* name, size_t name_size, Opened* file
+        self, Connection c, Strand strand, const char* data, Folder folder, char* path, size_t size, Opened* file
     ) except -1:
-        """Prepare the answer that sends a file; takes its descriptor if it is to be sent from there."""
-        cdef Kind* kind = folder.types.find(name, name_size)
+        """Prepare the answer that has a file, or says why not; takes its descriptor if it is sent from there."""
+        cdef Kind* kind = folder.types.find(path, size)
+        cdef size_t base = PyBytes_GET_SIZE(folder.base)
+        cdef bint varies = kind.compressible and folder.coding_count
+        cdef int coding = -1, status, count = RANGES_IGNORED
+        cdef int64_t now = time(NULL)
+        cdef Validators validators
+        cdef Conditions conditions
         cdef Buffer* out = &strand.out
         cdef Reply reply
+        cdef Field* field
+        cdef uint32_t i
+        if varies:
+            coding = self.prefer(strand, data, folder, path + base, size - base, file)
+        make_validators(
+            &validators, file.modified_s, file.modified_ns, file.size, TAGS[coding + 1], now
+        )
+        memset(&conditions, 0, sizeof(conditions))
+        for i in range(strand.parser.head.count):
+            field = &strand.parser.fields[i]
+            if (data[field.name_at] | 32) in (c"i", c"r"):
+                add_condition(
+                    &conditions, &validators, now, data + field.name_at, field.name_size,
+                    data + field.value_at, field.value_size,
+                )
+        status = precondition(&conditions, &validators)
+        if status == 412:
+            return self.plain(c, strand, 412, b"")
+        if status == 200 and conditions.range != NULL and not c.is_head:
+            count = parse_ranges(conditions.range, conditions.range_size, file.size, strand.ranges)
+            if count == RANGES_OUTSIDE:
+                return self.outside(c, strand, file.size)
+            if count:
+                status = 206
+        reply_status_code(out, &reply, status)
+        if status != 304:
+            put(out, b"Accept-Ranges: bytes\r\n", 22)
+            if coding >= 0:
+                put(out, b"Content-Encoding: ", 18)
+                put(out, NAMES[coding], strlen(NAMES[coding]))
+                put(out, b"\r\n", 2)
+        if varies:
+            put(out, b"Vary: Accept-Encoding\r\n", 23)
+        put_validators(out, &validators)
+        self.put_cache_line(out, folder, path, size)
+        if count > 1:
+            return self.promise_parts(c, strand, &reply, kind, count, file)
+        if status == 304:
+            return self.end_head(c, out, &reply, -1)
+        put(out, kind.line, kind.line_size)
+        if count == 0:
+            strand.ranges[0].first = 0
+            strand.ranges[0].last = file.size - 1
+        else:
+            put_content_range(out, &strand.ranges[0], file.size)
+        return self.promise(c, strand, &reply, file, strand.ranges[0].first, (
+            strand.ranges[0].last - strand.ranges[0].first + 1
+        ))
+
+    cdef int put_cache_line(self, Buffer* out, Folder folder, const char* path, size_t size) except -1:
         cdef const char* line = NULL
         cdef size_t line_size = 0
-        reply_status_code(out, &reply, 200)
-        put(out, kind.line, kind.line_size)
         folder.cache_line(path, size, &line, &line_size)
-        put(out, line, line_size)
-        self.end_head(c, out, &reply, file.size)
-        if c.is_head or file.size == 0:
+        return put(out, line, line_size)
+
+    cdef int prefer(
+        self, Strand strand, const char* data, Folder folder, char* name, size_t size, Opened* file
+    ) except -2:
+        """Put the compressed form that the client likes best in the place of a file; its coding, or -1."""
+        cdef HeadParser parser = strand.parser
+        cdef Accepted accepted
+        cdef Field* field
+        cdef int wanted[CODINGS]
+        cdef int count
+        cdef uint32_t i
+        accept_nothing(&accepted)
+        for i in range(parser.head.count):
+            field = &parser.fields[i]
+            if field.name_size == 15 and same_name(data + field.name_at, b"accept-encoding", 15):
+                accept_more(&accepted, data + field.value_at, field.value_size)
+        count = wanted_codings(&accepted, folder.codings, folder.coding_count, wanted)
+        return folder.look_coded(name, size, wanted, count, file, self.now_ms)
+
+    cdef int promise(
+        self, Connection c, Strand strand, Reply* reply, Opened* file, uint64_t at, uint64_t size
+    ) except -1:
+        """End a head and have a part of a file follow: a small one at once, others when the head is sent."""
+        cdef Buffer* out = &strand.out
+        self.end_head(c, out, reply, size)
+        if c.is_head or size == 0:
             return 0
-        if file.size > SMALL:
-            strand.file, strand.file_at, strand.file_size = file.fd, 0, file.size
+        if size > SMALL:
+            strand.file, strand.file_at, strand.file_size = file.fd, at, size
             file.fd = -1
             return 0
-        reserve(out, file.size)
-        if read_whole(file.fd, out.data + out.size, file.size) < <ssize_t>file.size:
-            out.size = 0
-            return self.plain(c, strand, 503, b"Retry-After: 1\r\n")   # it is being written
-        out.size += file.size
+        reserve(out, size)
+        if read_at(file.fd, out.data + out.size, size, at) < <ssize_t>size:
+            return self.plain(c, strand, 503, b"Retry-After: 1\r\n")   # it is just being written
+        out.size += size
         return 0
 
+    cdef int promise_parts(
+        self, Connection c, Strand strand, Reply* reply, Kind* kind, int count, Opened* file
+    ) except -1:
+        """End a head and have several parts of a file follow (RFC 9110, section 14.6)."""
+        cdef Buffer* out = &strand.out
+        cdef Buffer* part = &strand.path
+        cdef uint64_t total = 0
+        cdef int i
+        strand.boundary = request_id(None)
+        put(out, b"Content-Type: multipart/byteranges; boundary=", 45)
+        put(out, PyBytes_AS_STRING(strand.boundary), PyBytes_GET_SIZE(strand.boundary))
+        put(out, b"\r\n", 2)
+        strand.range_count = count
+        strand.kind = kind
+        strand.file_size = file.size
+        part.size = 0
+        for i in range(count):
+            put_part(part, strand, i)
+            total += strand.ranges[i].last - strand.ranges[i].first + 1
+        put_part(part, strand, count)
+        self.end_head(c, out, reply, total + part.size)
+        strand.file = file.fd
+        file.fd = -1
+        return 0
+
+    cdef int send_parts(self, Connection c, Strand strand, int fd) except -1:
+        """Send the head and the parts; the descriptor goes with the last of them."""
+        cdef Buffer* part = &strand.path
+        cdef Range* wanted
+        cdef int i, count = strand.range_count
+        cdef bint owned = False
+        try:
+            if c.transmit(self.poller, strand.out.data, strand.out.size, NULL, 0, None) == DEAD:
+                return 0
+            for i in range(count + 1):
+                part.size = 0
+                put_part(part, strand, i)
+                c.sent += part.size
+                if c.park(part.data, part.size, None) < 0:
+                    return 0
+                if i < count:
+                    wanted = &strand.ranges[i]
+                    owned = i == count - 1
+                    c.sent += wanted.last - wanted.first + 1
+                    c.park_file(fd, wanted.first, wanted.last - wanted.first + 1, owned)
+        finally:
+            if not owned:
+                c.drop_parked()             # nothing that is parked may use what is closed
+                close(fd)
+        return c.flush(self.poller, False, SHARE)
+
+    cdef int outside(self, Connection c, Strand strand, uint64_t size) except -1:
+        """Prepare a 416: nothing of what was asked for is in the file."""
+        cdef char line[64]
+        snprintf(line, sizeof(line), b"Content-Range: bytes */%llu\r\n", <unsigned long long>size)
+        return self.plain(c, strand, 416, line)
+
     cdef int not_found(self, Connection c, Strand strand, Folder folder) except -1:
-        return self.plain(c, strand, 404, b"")
+        """Prepare a 404, with the folder's own page where it has one."""
+        cdef Kind* kind
+        cdef Reply reply
+        cdef Opened file
+        cdef bytes name = folder.not_found
+        if name is None or folder.look(PyBytes_AS_STRING(name), &file, self.now_ms):
+            return self.plain(c, strand, 404, b"")
+        try:
+            if not file.is_file:
+                return self.plain(c, strand, 404, b"")
+            strand.out.size = 0
+            reply_status_code(&strand.out, &reply, 404)
+            kind = folder.types.find(PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
+            put(&strand.out, kind.line, kind.line_size)
+            put(&strand.out, b"Cache-Control: no-cache\r\n", 25)
+            return self.promise(c, strand, &reply, &file, 0, file.size)
+        finally:
+            if file.fd >= 0:
+                close(file.fd)
 
     cdef int trouble(self, Connection c, Strand strand, Folder folder, const char* name, int problem) except -1:
         """A file that cannot be opened: what is not there is 404, whatever the reason; the rest is the operator's."""
