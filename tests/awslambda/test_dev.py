@@ -469,7 +469,7 @@ def test_invoke_with_a_request(door: str, tmp_path: Path) -> None:
             "a Lambda function cannot call 'fn:make(1)' with arguments",
         ),
         (["invoke", "--path", "/"], "no application is named"),
-        (["dev", "fn:handler"], "portway dev needs --as lambda"),
+        (["dev", "fn:handler", "--stream"], "--stream needs --as lambda"),
         (["dev", "fn:handler", "--as", "lambda:nlb"], "--as must be lambda, or lambda: and one of"),
         (["dev", "fn:handler", "--as", "lambda:alb", "--stream"], "--stream conflicts with --as lambda:alb"),
         (["dev", "fn:handler", "--as", "lambda:url", "--api-stage", "x"], "--api-stage conflicts with"),

@@ -89,8 +89,8 @@ class Client:
         body: bytes = b"",
     ) -> None:
         """Send a request with Host, further fields, and a Content-Length when there is a body."""
-        lines = [f"{method} {path} HTTP/1.1", "Host: portway.test"]
-        lines += [f"{name}: {value}" for name, value in (fields or {}).items()]
+        lines = [f"{method} {path} HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in {"Host": "portway.test", **(fields or {})}.items()]
         lines += [f"Content-Length: {len(body)}"] if body else []
         self.send("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
 

@@ -24,7 +24,7 @@ T = TypeVar("T")
 FROM_HERE = "name it from the directory the command runs in, or set --chdir."
 """The hint when nothing is near."""
 
-_OWN_DIRECTORY = str(Path(__file__).parent)
+_OWN_DIRECTORY = str(Path(__file__).parent.parent) + os.sep
 
 
 def import_target(target: Target, directory: Path) -> ModuleType:

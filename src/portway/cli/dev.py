@@ -1,152 +1,65 @@
-"""`portway dev --as lambda`: the application as a Lambda function behind a front door, on this machine."""
+"""`portway dev`: the application for whoever writes it; with `--as lambda` as AWS Lambda would run it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import click
 
 from portway.cli.command import SETTINGS, TopicCommand
-from portway.cli.emulate import with_room
-from portway.cli.function import DOORS, function_of, function_parameters, resources_of
-from portway.cli.function import SETTINGS as NAMES
-from portway.cli.invoke import log_line
-from portway.cli.options import load_settings, setting_parameters
+from portway.cli.dev_lambda import LAMBDA_SETTINGS, lambda_parameters, run_as_lambda
+from portway.cli.dev_server import DEV_SETTINGS, run_dev
+from portway.cli.options import given, setting_parameters
 from portway.cli.session import Session
-from portway.config.amounts import Count
-from portway.config.kinds import Refused
-from portway.errors import BadValue, Conflict, UsageError
+from portway.config.declared import BY_NAME
+from portway.errors import UsageError
 
-_DOOR = ("api-stage", "binary-media-types", "multi-value-headers")
-_MIB = 1 << 20
-_ANSWERING = 4
-"""Threads beyond one for each environment: they say that all are busy."""
+_HELP = """Run APP for development: reload on save, errors in the browser, nothing open to the network.
 
-_HELP = """Run APP as AWS Lambda would: `portway dev app:app --as lambda`, without Docker.
+Without APP it is the configuration's, or what is found in this folder: app.py, main.py, wsgi.py, manage.py,
+a package. A save is served in well under a second. While the newest version has an error the last good one
+goes on serving, and a browser on this machine is shown the error. What portway.toml says about production
+(addresses, workers, users, TLS, logs) is left aside.
 
-Each request becomes the event of a front door and is handled in an environment of its own process,
-which is started on demand, frozen between two events and killed at its timeout or memory limit. The
-function's environment variables are Lambda's, not this shell's. Changed code is loaded with the next
-request.
-
-The front door follows `lambda:`: rest (API Gateway REST API), http (HTTP API), url (Function URL, the
-default), alb (Application Load Balancer)."""
+`--as lambda` runs it as AWS Lambda would instead, without Docker. Each request becomes the event of a front
+door and is handled in an environment of its own process, which is started on demand, frozen between two
+events and killed at its timeout or memory limit. The function's environment variables are Lambda's, not this
+shell's. Changed code is loaded with the next request. The front door follows `lambda:`: rest (API Gateway
+REST API), http (HTTP API), url (Function URL, the default), alb (Application Load Balancer)."""
 
 
 def dev_command() -> click.Command:
     """Return the command."""
-    names = (*NAMES, *_DOOR, "bind", "access-log", "log-level")
-    own = [
-        click.Option(["--as", "parity"], metavar="lambda[:DOOR]", help="What to be on this machine."),
-        click.Option(
-            ["--stream"],
-            is_flag=True,
-            help="Set door (url or rest) and handler up to stream, as the invoke mode RESPONSE_STREAM.",
-        ),
-        click.Option(
-            ["--cors-origin"],
-            metavar="ORIGIN",
-            multiple=True,
-            help="An origin, or *, that the CORS setting of an HTTP API or Function URL allows.",
-        ),
-        click.Option(
-            ["--cors-credentials"], is_flag=True, help="That setting allows cookies and authorization."
-        ),
-        click.Option(
-            ["--environments"],
-            metavar="NUMBER",
-            default="10",
-            help="Most environments at once, as a new account has; further requests are throttled. [10]",
-        ),
-        *function_parameters(),
-    ]
+    parity = click.Option(["--as", "parity"], metavar="lambda[:DOOR]", help="What to be on this machine.")
+    names = [name for name in BY_NAME if name in {*DEV_SETTINGS, *LAMBDA_SETTINGS}]
     return TopicCommand(
         "dev",
         callback=_dev,
-        params=[*setting_parameters(names), *own],
+        params=[*setting_parameters(names), parity, *lambda_parameters()],
         help=_HELP,
-        short_help="Run the application as AWS Lambda would (--as lambda).",
+        short_help="Run the application for development; as AWS Lambda would (--as lambda).",
         context_settings=SETTINGS,
     )
 
 
-def _dev(**given: Any) -> int:
+def _dev(**parameters: Any) -> int:
     context = click.get_current_context()
     session: Session = context.obj
-    kind = _door(given["parity"])
-    _check(kind, given)
-    limit = _environments(given["environments"])
-    loaded = load_settings(context, session)
-    function = function_of(context, loaded, session.environ, stream=given["stream"])
-    session.require_unix()
-
-    from portway.awslambda.emulator.cors import CORS
-    from portway.awslambda.emulator.front import FrontDoor
-    from portway.awslambda.emulator.pool import Pool
-    from portway.awslambda.front import Door
-    from portway.server.single import serve_single
-
-    setup = loaded.settings.function
-    door = Door(
-        kind,
-        stage=setup.stage if kind in ("rest", "http") else "",
-        binary_types=setup.binary_types or ("*/*",),
-        multi_value=setup.multi_value,
-        region=function.region,
-    )
-    cors = CORS(tuple(given["cors_origin"]), allow_credentials=given["cors_credentials"])
-
-    def started(addresses: Iterable[str]) -> None:
-        facts = f"{function.memory_mb} MB, {function.timeout_s:g} s, {function.command[2]}"
-        for address in addresses:
-            path = f"/{door.stage}/" if door.stage else "/"
-            log_line(f"{door.kind}: {function.environ['PORTWAY_APP']} ({facts}) on {address}{path}")
-
-    pool = Pool(function, log_line, limit=limit, reload=True)
-    resources = resources_of(function, door.kind)
-    front = FrontDoor(door, pool, log_line, streams=given["stream"], cors=cors, resources=resources)
-    try:
-        serve_single(front, with_room(loaded.settings, limit + _ANSWERING, 11 * _MIB), started)
-    finally:
-        pool.close()
-    return 0
+    if parameters["parity"] is not None:
+        return run_as_lambda(context, session, parameters)
+    flags = given(context)
+    own = {parameter.name for parameter in lambda_parameters()}
+    for parameter in context.command.params:
+        name = (parameter.name or "").replace("_", "-")
+        foreign = name in flags and name not in DEV_SETTINGS
+        if foreign or (parameter.name in own and was_given(context, parameter)):
+            raise UsageError(
+                f"{parameter.opts[0]} needs --as lambda", "`portway dev --help` says what it is for."
+            )
+    return run_dev(flags, context.params["config"], session)
 
 
-def _door(parity: str | None) -> Any:
-    """Return the front door that --as names.
-
-    Raises:
-        UsageError: No --as.
-        BadValue: It is not lambda, or no such door.
-    """
-    if parity is None:
-        raise UsageError(
-            "portway dev needs --as lambda", "`portway serve APP` runs the application as a server."
-        )
-    place, colon, door = parity.partition(":")
-    if place != "lambda" or (colon and door not in DOORS):
-        raise BadValue("--as", parity, f"must be lambda, or lambda: and one of {', '.join(DOORS)}")
-    return door or "url"
-
-
-def _check(kind: str, given: dict[str, Any]) -> None:
-    """Raise Conflict for a setting that this front door does not have."""
-    doors = {
-        "--stream": (given["stream"], ("url", "rest")),
-        "--api-stage": (given["api_stage"], ("rest", "http")),
-        "--cors-origin": (given["cors_origin"], ("url", "http")),
-        "--binary-media-types": (given["binary_media_types"], ("rest",)),
-        "--no-multi-value-headers": (given["multi_value_headers"] is False, ("alb",)),
-    }
-    for flag, (value, kinds) in doors.items():
-        if value and kind not in kinds:
-            why = f"only {' and '.join(f'lambda:{one}' for one in kinds)} has it"
-            raise Conflict(flag, f"--as lambda:{kind}", why)
-
-
-def _environments(text: str) -> int:
-    try:
-        return Count(1, 500).from_text(text)
-    except Refused as refusal:
-        raise BadValue("--environments", text, str(refusal)) from None
+def was_given(context: click.Context, parameter: click.Parameter) -> bool:
+    """Return whether an option stands on the command line."""
+    source = context.get_parameter_source(parameter.name or "")
+    return source is click.core.ParameterSource.COMMANDLINE

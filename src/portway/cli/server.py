@@ -43,8 +43,8 @@ def run_server(flags: Mapping[str, object], config: str | None, session: Session
     from portway.server import serve
     from portway.server.invocation import Invocation
 
-    told = _configuration(loaded, session)
-    return serve(told.settings, Invocation(read, str(start), _files(loaded)), told.site, told.environment)
+    told = configuration_of(loaded, session)
+    return serve(told.settings, Invocation(read, str(start), files_of(loaded)), told.site, told.environment)
 
 
 def site_of(loaded: Loaded) -> Site | None:
@@ -73,7 +73,7 @@ def environment_in(loaded: Loaded, session: Session) -> Environment | None:
     return environment_of(loaded, session.environ)
 
 
-def _files(loaded: Loaded) -> tuple[str, ...]:
+def files_of(loaded: Loaded) -> tuple[str, ...]:
     """Return the absolute names of the files that the configuration comes from."""
     file, env_file = loaded.file, loaded.settings.app.env_file
     names = [env_file] if env_file else []
@@ -86,7 +86,7 @@ def _files(loaded: Loaded) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _configuration(loaded: Loaded, session: Session) -> Configuration:
+def configuration_of(loaded: Loaded, session: Session) -> Configuration:
     """Return what the server is told."""
     from portway.server.invocation import Configuration
 
@@ -104,7 +104,7 @@ def _read_again(
     """Return what the same command line means now: for a reload."""
     loaded = resolve(flags, session.environ, start, config)
     preflight(loaded)
-    configuration = _configuration(loaded, session)
+    configuration = configuration_of(loaded, session)
     settings = configuration.settings
     if not settings.app.chdir and Path.cwd() != start:  # the key was taken out of the file
         settings = msgspec.structs.replace(

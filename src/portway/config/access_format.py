@@ -63,7 +63,7 @@ LETTERS = {
 }
 """gunicorn's letters."""
 
-_KNOWN = {**FIELDS, "duration_whole_s": ""}
+_KNOWN = {**FIELDS, "duration_whole_s": "", "status_colour": ""}
 NUMBERS = frozenset(
     {"status", "bytes", "duration_s", "duration_ms", "duration_us", "duration_whole_s", "pid"}
 )

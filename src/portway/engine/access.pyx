@@ -39,6 +39,7 @@ cdef enum:
     F_QUERY
     F_PROTOCOL
     F_STATUS
+    F_STATUS_COLOUR
     F_BYTES
     F_DURATION_S
     F_DURATION_WHOLE_S
@@ -52,6 +53,7 @@ cdef enum:
 cdef dict FIELDS = {
     "": F_NONE, "time": F_TIME, "clf_time": F_CLF_TIME, "client": F_CLIENT, "request": F_REQUEST, "method": F_METHOD,
     "target": F_TARGET, "path": F_PATH, "query": F_QUERY, "protocol": F_PROTOCOL, "status": F_STATUS,
+    "status_colour": F_STATUS_COLOUR,
     "bytes": F_BYTES, "duration_s": F_DURATION_S, "duration_whole_s": F_DURATION_WHOLE_S,
     "duration_ms": F_DURATION_MS, "duration_us": F_DURATION_US, "pid": F_PID, "request_id": F_REQUEST_ID,
     "header": F_HEADER, "user": F_EMPTY,
@@ -276,6 +278,13 @@ cdef class AccessLog:
                 continue
             elif field == F_STATUS:
                 out = number(out, r.status)
+                continue
+            elif field == F_STATUS_COLOUR:
+                # SGR (ECMA-48 section 8.3.117): green, cyan, yellow, red
+                memcpy(out, b"\x1b[32m", 5)
+                if r.status >= 300:
+                    out[3] = c"6" if r.status < 400 else c"3" if r.status < 500 else c"1"
+                out += 5
                 continue
             elif field == F_BYTES:
                 out = number(out, r.sent)

@@ -45,6 +45,8 @@ def serve(
     from portway.server.sharing import import_what_is_asked_for, may_be_asgi
 
     import_what_is_asked_for(settings)
+    if invocation is not None and invocation.developing:
+        from portway.server.developing import wrapping  # noqa: F401
     if may_be_asgi(settings):
         from portway.server import asgi_worker  # noqa: F401
 

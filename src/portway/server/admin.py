@@ -9,12 +9,8 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from importlib.resources import files
 from typing import Any
 
 import msgspec
@@ -22,6 +18,7 @@ import msgspec
 from portway.engine.counters import Board
 from portway.server.link import Link
 from portway.server.logs import ErrorLog, escape
+from portway.server.own_pages import own_page
 from portway.server.status import status, unready
 
 SILENT_S = 30.0
@@ -48,7 +45,8 @@ class Admin:
         self._board = board
         self._link = link
         self._log = log
-        self._page, self._policy = _page()
+        page, policy = own_page("status.html")
+        self._page, self._policy = page.encode(), policy.encode()
         self._routes: Mapping[str, Callable[[], Answer]] = {
             "/livez": self._livez,
             "/readyz": self._readyz,
@@ -106,19 +104,3 @@ class Admin:
                 self._log.entry("warning", f"/metrics: {NO_METRICS.decode().rstrip()} ({escape(str(error))})")
             return 501, PLAIN, NO_METRICS
         return 200, metrics.CONTENT_TYPE, metrics.exposition(self._document())
-
-
-def _page() -> tuple[bytes, bytes]:
-    """Return the status page, and the policy that lets its own script and style run and nothing else."""
-    page = files("portway.server").joinpath("status.html").read_bytes()
-    allowed = {}
-    for kind in ("script", "style"):
-        text = re.search(rf"<{kind}>(.*?)</{kind}>".encode(), page, re.DOTALL)
-        assert text is not None
-        allowed[kind] = base64.b64encode(hashlib.sha256(text[1]).digest()).decode()
-    policy = (
-        f"default-src 'none'; script-src 'sha256-{allowed['script']}'; "
-        f"style-src 'sha256-{allowed['style']}'; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
-    return page, policy.encode()

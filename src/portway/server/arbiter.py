@@ -27,7 +27,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from portway.config import Settings
-from portway.errors import PortwayError
+from portway.errors import PortwayError, StartupFailed
 from portway.server.assignment import Shared
 from portway.server.children import Child, Generation, Preloader, WorkerProcess
 from portway.server.generations import Generations
@@ -52,6 +52,7 @@ BEAT_OLD_NS = 10 * 10**9
 """A worker whose engine has not beaten for this long does not count as sound."""
 
 if TYPE_CHECKING:
+    from portway.server.developing.developer import Developer
     from portway.server.hooks import ArbiterHooks
     from portway.server.scaling import Scaling
     from portway.site.environment import Environment
@@ -118,6 +119,9 @@ class Arbiter:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._signals.fileno(), selectors.EVENT_READ, self._on_signals)
         shared = self._opened.shared
+        self._developer = _developer_of(self._invocation)
+        if self._developer is not None:
+            shared = self._developer.hand_out(shared)
         rescue = Rescue(shared.slots, self._selector)
         preload = partial(run_preloader, serve=run_worker)
         self._workers = Workers(self._clock, self._close_in_child, run_worker, preload)
@@ -285,6 +289,8 @@ class Arbiter:
             if settings.process.preload:
                 become_subreaper()
             renewed = renew(shared, now)
+            if self._developer is not None:
+                renewed = self._developer.hand_out(renewed)
             import_what_is_asked_for(settings)
             self._hooks = _hooks_of(renewed)
             self._call("on_reload")
@@ -296,6 +302,8 @@ class Arbiter:
         return None
 
     def _refuse(self, why: str, details: str) -> None:
+        if self._developer is not None:
+            self._developer.refused(why, details)
         self._generations.refuse(self._generations.last + 1, why)
         text = f"reload: refused, the present configuration stays: {why}"
         self._shared.log.entry("error", text, details)
@@ -309,8 +317,14 @@ class Arbiter:
         """Listen to a new child."""
         self._selector.register(child.channel, selectors.EVENT_READ, lambda: self._hear(child))
 
+    def failed(self, generation: Generation, failure: StartupFailed) -> Shared | None:
+        """Have a browser shown why, in development."""
+        return self._developer.failed(generation, failure) if self._developer is not None else None
+
     def settled(self, generation: Generation, message: Ready) -> None:
         """Say that a generation serves."""
+        if self._developer is not None:
+            self._developer.settled(generation)
         if not self._announced:
             self._announced = True
             for listener in self._shared.listeners:
@@ -352,7 +366,10 @@ class Arbiter:
                     self._monitor.pass_on(message)
                 case Changed() if not self._stopping:
                     self._shared.log.entry("info", f"reload: {message.files} changed")
-                    self._generations.reload()
+                    if self._developer is not None and self._developer.may_restart():
+                        self._generations.restart()
+                    else:
+                        self._generations.reload()
         if child.channel.closed_by_peer:
             self._deafen(child)
 
@@ -440,7 +457,8 @@ class Arbiter:
 
         files = self._invocation.files if self._invocation else ()
         settings = self._shared.settings
-        watch = partial(run_watcher, settings=settings, files=files)
+        developing = self._developer is not None
+        watch = partial(run_watcher, settings=settings, files=files, developing=developing)
         try:
             self.spawned(self._workers.spawn_watcher(self._generations.coming, watch))
         except OSError as error:
@@ -497,6 +515,14 @@ class Arbiter:
         for worker in self._workers.all():
             if worker.ready:
                 self._workers.send(worker, signal.SIGUSR1)
+
+
+def _developer_of(invocation: Invocation | None) -> Developer | None:
+    if invocation is None or not invocation.developing:
+        return None
+    from portway.server.developing.developer import Developer  # late: production does without
+
+    return Developer(invocation.developing)
 
 
 def _hooks_of(shared: Shared) -> ArbiterHooks | None:

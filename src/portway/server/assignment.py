@@ -15,6 +15,7 @@ from portway.server.privileges import Identity
 from portway.server.slots import Slots
 
 if TYPE_CHECKING:
+    from portway.server.developing.bulletin import Development
     from portway.server.encryption import Encryption
     from portway.site.environment import Environment
     from portway.site.site import Site
@@ -36,6 +37,7 @@ class Shared(Struct, frozen=True):
         encryption: The certificates in use, or None without TLS.
         site: The routes, or None without any.
         environment: What the configuration adds to the applications' environment, or None.
+        development: What `portway dev` adds; None in production.
     """
 
     settings: Settings
@@ -47,6 +49,7 @@ class Shared(Struct, frozen=True):
     encryption: Encryption | None = None
     site: Site | None = None
     environment: Environment | None = None
+    development: Development | None = None
 
     def reopen_logs(self) -> None:
         """Open the log files again after a rotation; one that cannot be opened stays as it is."""

@@ -43,6 +43,11 @@ class Generation(Struct, eq=False):
         return self.shared.settings.process.preload
 
     @property
+    def stands_in(self) -> bool:
+        """Whether it says why the application does not start, in development, and does not serve it."""
+        return self.shared.development is not None and self.shared.development.stand_in
+
+    @property
     def can_fork(self) -> bool:
         """Whether a worker can be started now."""
         return not self.preloads or (self.preloader is not None and self.preloader.loaded)

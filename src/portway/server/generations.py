@@ -20,6 +20,8 @@ from portway.server.signals import describe
 from portway.server.vacancies import Vacancies
 from portway.server.workers import Workers
 
+_CANNOT_START = "the application cannot start"
+
 
 class Overseer(Protocol):
     """Who is told what happens, and asked for what the next generation gets. The arbiter."""
@@ -35,6 +37,12 @@ class Overseer(Protocol):
 
     def settled(self, generation: Generation, message: Ready) -> None:
         """Take note that a generation has begun to serve, and of what its workers say they run."""
+
+    def failed(self, generation: Generation, failure: StartupFailed) -> Shared | None:
+        """Take note that a generation cannot start; return what one gets that is to stand in for it.
+
+        None: nothing does. It is used only where no generation serves.
+        """
 
     def rescaled(self, wanted: int, before: int) -> None:
         """Take note that another number of workers is wanted."""
@@ -126,6 +134,12 @@ class Generations:
             self.shared.log.entry("info", "reload: waiting for old workers to drain")
         self._begin_if_wanted()
         return number
+
+    def restart(self) -> None:
+        """Begin a new generation in the place of the one that is coming, which is out of date already."""
+        if self.coming:
+            self._abandon(self.coming)
+        self.reload()
 
     def refuse(self, number: int, why: str) -> None:
         """Take note that a generation cannot start, or not even begin to."""
@@ -391,13 +405,23 @@ class Generations:
         failed = self.coming
         assert failed is not None
         self._abandon(failed)
-        if not self.serving:
+        stand_in = self._overseer.failed(failed, failure)
+        if self.serving:
+            self.refuse(failed.number, str(failure))
+            kept = f"generation {failed.number} cannot start; generation {self.serving.number} keeps serving"
+            if self.serving.stands_in:
+                kept = _CANNOT_START
+            self.shared.log.entry("error", f"{kept}: {failure}", failure.details)
+            self._begin_if_wanted()
+        elif stand_in is None:
             self.failure = failure
-            return
-        self.refuse(failed.number, str(failure))
-        kept = f"generation {failed.number} cannot start; generation {self.serving.number} keeps serving"
-        self.shared.log.entry("error", f"{kept}: {failure}", failure.details)
-        self._begin_if_wanted()
+        else:
+            details = f"{failure.details.rstrip()}\n{failure.hint or ''}".strip("\n")
+            self.shared.log.entry("error", f"{_CANNOT_START}: {failure}", details)
+            if self._reload_wanted:
+                self._begin_if_wanted()
+            else:
+                self.begin(stand_in)
 
     def _abandon(self, generation: Generation) -> None:
         self.coming = None

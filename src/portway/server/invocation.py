@@ -37,10 +37,12 @@ class Invocation(Struct, frozen=True):
             what a start would refuse.
         cwd: The directory that the command was started in, before any `--chdir`.
         files: Absolute names of the files that the configuration was read from.
+        developing: The project's folder, an absolute path, for `portway dev`; "" in production.
         argv: The whole command line, the interpreter's own arguments included.
     """
 
     read: Callable[[], Configuration]
     cwd: str
     files: tuple[str, ...] = ()
+    developing: str = ""
     argv: tuple[str, ...] = field(default_factory=lambda: tuple(sys.orig_argv))

@@ -6,6 +6,8 @@ some hundred milliseconds are one message. It ends with the arbiter.
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import os
 import signal
 from collections.abc import Callable
@@ -16,18 +18,27 @@ from portway.server.messages import Changed, Channel
 from portway.server.signals import ignore
 
 DEBOUNCE_MS = 400
+STEP_MS = 50
+"""Changes that follow each other within this belong together."""
+
+DEVELOPING_STEP_MS = 10
+"""The same in development: an editor writes a file at once, and a start that is out of date is given up."""
+
 MAX_NAMED = 5
 
 _NOT_FOR_WATCHERS = (signal.SIGINT, signal.SIGQUIT)
 
 
-def run_watcher(channel: Channel, settings: Settings, files: tuple[str, ...]) -> int:
+def run_watcher(
+    channel: Channel, settings: Settings, files: tuple[str, ...], developing: bool = False
+) -> int:
     """Watch until told to stop.
 
     Args:
         channel: To the arbiter.
         settings: The configuration.
         files: Files that count whatever they are called: the configuration, the environment file.
+        developing: Whether it is more important to be quick.
     """
     import watchfiles  # late: an extra
 
@@ -44,13 +55,26 @@ def run_watcher(channel: Channel, settings: Settings, files: tuple[str, ...]) ->
         *(os.path.dirname(file) for file in extra),
         watch_filter=lambda change, path: everything(change, path) and seen(path),
         debounce=DEBOUNCE_MS,
-        step=50,
+        step=DEVELOPING_STEP_MS if developing else STEP_MS,
         raise_interrupt=False,
     ):
+        for _, path in changes:
+            forget_bytecode(path)
         names = sorted({os.path.relpath(path) for _, path in changes})
         more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
         channel.send(Changed(", ".join(names[:MAX_NAMED]) + more))
     return 0
+
+
+def forget_bytecode(path: str) -> None:
+    """Remove what Python has compiled of a file that changed.
+
+    Python takes it for up to date while the file's size and the second of its change are the same: after two
+    saves within a second it would run the first.
+    """
+    if path.endswith(".py"):
+        with contextlib.suppress(OSError, NotImplementedError):
+            os.unlink(importlib.util.cache_from_source(path))
 
 
 def is_watched(settings: Settings, files: tuple[str, ...]) -> Callable[[str], bool]:

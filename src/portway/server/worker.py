@@ -35,7 +35,7 @@ def run_worker(assignment: Assignment, application: Application | None = None) -
         settle_in(assignment)
         if assignment.shared.settings.hooks.functions:
             return _serve_with_hooks(assignment, application)
-        return _serve(assignment, application or load_application(assignment))
+        return _serve(assignment, application or _load(assignment))
     except PortwayError as error:
         return _report(assignment, error)
     except BaseException as error:  # the application's code may raise anything, SystemExit too
@@ -86,12 +86,20 @@ def load_application(assignment: Assignment) -> Application:
     return application
 
 
+def _load(assignment: Assignment) -> Application:
+    if assignment.shared.development is None:
+        return load_application(assignment)
+    from portway.server.developing.wrapping import application_of
+
+    return application_of(assignment, load_application)
+
+
 def _serve_with_hooks(assignment: Assignment, application: Application | None) -> int:
     from portway.server.worker_hooks import WorkerHooks
 
     hooks = WorkerHooks(assignment)
     hooks.forked()
-    application = hooks.loaded(application or load_application(assignment))
+    application = hooks.loaded(application or _load(assignment))
     try:
         return _serve(replace(assignment, interrupted=hooks.interrupted, aborted=hooks.aborted), application)
     finally:
