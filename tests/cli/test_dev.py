@@ -264,3 +264,23 @@ def test_what_only_lambda_has(run: Run, flag: list[str]) -> None:
     outcome = run("dev", "app:app", *flag)
     assert outcome.code == 1
     assert "needs --as lambda" in outcome.err
+
+
+def test_the_local_stage(tmp_path: Path) -> None:
+    source = (
+        "import os\ndef app(environ, start_response):\n    start_response('200 OK', [])\n"
+        "    return [(os.environ['PLACE'] + ' {0}').encode()]\n"
+    )
+    project = Project(tmp_path, source)
+    project.write(
+        "portway.toml",
+        'app = "app:app"\naccess-log = "no/such.log"\nenv = { PLACE = "base" }\n'
+        '[stages.local]\nlog-level = "debug"\nenv = { PLACE = "local" }\n'
+        '[stages.prod]\nenv = { PLACE = "prod" }\nbind = "0.0.0.0:1"\n',
+    )
+    with project.dev() as server:
+        server.ready()
+        assert get(server.address).body == b"local one"
+    with project.dev("--stage", "prod") as server:
+        server.ready()
+        assert get(server.address).body == b"prod one"

@@ -31,7 +31,19 @@ if TYPE_CHECKING:
     from portway.server.invocation import Configuration
 
 DEV_SETTINGS = (
-    *("app", "stage", "interface", "factory", "root-path", "chdir", "env-file", "bind", "threads", "loop", "lifespan"),
+    *(
+        "app",
+        "stage",
+        "interface",
+        "factory",
+        "root-path",
+        "chdir",
+        "env-file",
+        "bind",
+        "threads",
+        "loop",
+        "lifespan",
+    ),
     *("reload-dir", "reload-include", "reload-exclude", "access-log", "log-level"),
 )
 """The declared options that it takes as flags."""
@@ -49,8 +61,7 @@ _MACHINE_OPTIONS = ("workers", "preload", "pid", "user", "group", "umask")
 _OWN_PATHS = "/_portway/dev/*"
 _PLAIN = "%(method)s %(target)s %(status)s %(duration_ms)s ms"
 _COLOURED = (
-    "\x1b[2m%(method)s\x1b[0m %(target)s %(status_colour)s%(status)s\x1b[0m "
-    "\x1b[2m%(duration_ms)s ms\x1b[0m"
+    "\x1b[2m%(method)s\x1b[0m %(target)s %(status_colour)s%(status)s\x1b[0m \x1b[2m%(duration_ms)s ms\x1b[0m"
 )
 _SWITCHES = ("FLASK_DEBUG", "QUART_DEBUG", "LITESTAR_DEBUG")
 """Variables that make frameworks show an exception, or let it through to be shown; set unless they are."""
@@ -162,7 +173,8 @@ def _local(loaded: Loaded, bind: tuple[str, ...]) -> Settings:
     changed["log"]["access_exclude"] = (*settings.log.access_exclude, _OWN_PATHS)
     changed["reload"] = {"on_change": True, "include": (*settings.reload.include, *TEMPLATES)}
     groups = {
-        group: msgspec.structs.replace(getattr(settings, group), **fields) for group, fields in changed.items()
+        group: msgspec.structs.replace(getattr(settings, group), **fields)
+        for group, fields in changed.items()
     }
     return msgspec.structs.replace(settings, **groups)
 
