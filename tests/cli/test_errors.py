@@ -90,6 +90,10 @@ def test_golden_files_all_belong_to_a_test() -> None:
         "help-invoke",
         "print-config",
         "check",
+        "check-site",
+        "help-routes",
+        "routes",
+        "routes-all",
     }
     assert {path.stem for path in (Path(__file__).parent / "golden").iterdir()} == names
 

@@ -20,6 +20,7 @@ from tests.cli.conftest import Run, check_golden
         ("help-dev", ["dev", "--help"]),
         ("help-invoke", ["invoke", "--help"]),
         ("help-emulate", ["emulate", "--help"]),
+        ("help-routes", ["routes", "--help"]),
     ],
 )
 def test_help(run: Run, tmp_path: Path, name: str, arguments: list[str]) -> None:

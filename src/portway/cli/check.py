@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
 
 from portway.cli.command import SETTINGS, TopicCommand
-from portway.cli.options import load_settings, setting_parameters
+from portway.cli.options import given, load_settings, setting_parameters
 from portway.cli.preflight import preflight
+from portway.cli.server import environment_in, site_of
 from portway.cli.session import Session
-from portway.config import Loaded
+from portway.config import Loaded, Settings, resolve
 from portway.config.worker_range import spell_workers
+from portway.errors import PortwayError
 
 if TYPE_CHECKING:
     from portway.apps import Application
+    from portway.site.site import AppTarget, Site
 
 _HELP = """Validate the configuration and import APP, without starting anything.
 
@@ -29,21 +33,109 @@ def _check(**_: object) -> int:
     preflight(loaded)
     _check_identity(loaded)
     _check_certificates(loaded)
-    app = loaded.settings.app
+    _check_other_stages(context, session, loaded)
+    site = site_of(loaded)
+    if site is not None:
+        _remark(site, loaded)
+    facts = [("configuration", loaded.file.path if loaded.file else "no file")]
+    if loaded.settings.app.stage:
+        facts.append(("stage", loaded.settings.app.stage))
+    described = _site_facts(loaded, site)
+    try:
+        environment = environment_in(loaded, session)  # applications may need it to be imported
+        os.environ.update((name, value) for name, value in environment or () if name not in os.environ)
+        applications = _applications(loaded, site)
+    except PortwayError:
+        if described:  # shown even where a secret or an application cannot be had
+            _print([*facts, *described])
+        raise
+    _print([*facts, *_server_facts(loaded.settings, applications), *described])
+    return 0
+
+
+def _print(facts: list[tuple[str, str]]) -> None:
+    click.echo("\n".join(f"{name:<14}{value}" for name, value in facts))
+
+
+def _applications(loaded: Loaded, site: Site | None) -> list[Application]:
+    """Import all applications, that of what no route takes first."""
+    app, found = loaded.settings.app, []
     from portway.apps import load  # late: `serve` has no use for it in this process
 
-    application = load(
-        app.app,
-        factory=app.factory,
-        interface=app.interface,
-        chdir=app.chdir,
-        env_file=app.env_file,
-        function=loaded.settings.function,
-    )
-    for text in application.warnings:
+    if app.app:
+        found.append(
+            load(
+                app.app,
+                factory=app.factory,
+                interface=app.interface,
+                chdir=app.chdir,
+                env_file=app.env_file,
+                function=loaded.settings.function,
+            )
+        )
+    found += [load(one.app, interface=one.interface) for one in _mounted(site)]
+    for text in dict.fromkeys(text for application in found for text in application.warnings):
         click.echo(f"warning: {text}", err=True)
-    click.echo("\n".join(f"{name:<14}{value}" for name, value in _facts(loaded, application)))
-    return 0
+    return found
+
+
+def _mounted(site: Site | None) -> list[AppTarget]:
+    """Return the applications of routes, each once."""
+    if site is None:
+        return []
+    from portway.site.site import AppTarget
+
+    targets = [route.target for route in site.routes]
+    return list({one.app: one for one in targets if isinstance(one, AppTarget)}.values())
+
+
+def _server_facts(settings: Settings, applications: list[Application]) -> list[tuple[str, str]]:
+    facts = []
+    for one in applications:
+        facts += [("application", one.name), ("interface", one.label)]
+    has_threads = any(one.interface == "wsgi" for one in applications)
+    threads = f", {settings.process.threads} threads each" if has_threads else ""
+    return [
+        *facts,
+        ("listening on", ", ".join(settings.listen.bind)),
+        ("workers", f"{spell_workers(settings.process.workers)}{threads}"),
+    ]
+
+
+def _site_facts(loaded: Loaded, site: Site | None) -> list[tuple[str, str]]:
+    """Return the routes and the variables, these as they are written."""
+    facts = []
+    if site is not None:
+        from portway.cli.routes import rule_lines
+
+        facts += [("route" if place == 0 else "", line) for place, line in enumerate(rule_lines(site))]
+    if loaded.variables:
+        from portway.site.environment import names_of
+
+        pairs = [f"{name} = {text}" for name, text in names_of(loaded.variables)]
+        facts += [("environment" if place == 0 else "", line) for place, line in enumerate(pairs)]
+    return facts
+
+
+def _remark(site: Site, loaded: Loaded) -> None:
+    from portway.site.review import review
+
+    for remark in review(site, loaded.settings.listen.bind):
+        click.echo(f"{remark.level}: {remark.text}", err=True)
+
+
+def _check_other_stages(context: click.Context, session: Session, loaded: Loaded) -> None:
+    """Raise what is wrong with any stage, where none is asked for: all but its folders and secrets."""
+    if loaded.file is None or loaded.settings.app.stage or "stages" not in loaded.file.table:
+        return
+    from portway.config.stages import stages_of
+    from portway.site.reading import read_site
+
+    for name in stages_of(loaded.file.table, loaded.file.path):
+        flags = {**given(context), "stage": name}
+        stage = resolve(flags, session.environ, session.cwd, context.params["config"])
+        if stage.has_routes:
+            read_site(stage)
 
 
 def _check_identity(loaded: Loaded) -> None:
@@ -63,18 +155,6 @@ def _check_certificates(loaded: Loaded) -> None:
         from portway.server.logs import ErrorLog
 
         Encryption(tls, ErrorLog("-", "warning"))
-
-
-def _facts(loaded: Loaded, application: Application) -> list[tuple[str, str]]:
-    settings = loaded.settings
-    threads = f", {settings.process.threads} threads each" if application.interface == "wsgi" else ""
-    return [
-        ("configuration", loaded.file.path if loaded.file else "no file"),
-        ("application", application.name),
-        ("interface", application.label),
-        ("listening on", ", ".join(settings.listen.bind)),
-        ("workers", f"{spell_workers(settings.process.workers)}{threads}"),
-    ]
 
 
 def check_command() -> click.Command:

@@ -39,9 +39,9 @@ class TopicCommand(click.Command):
 
 
 def _argument_record(parameter: click.Parameter) -> tuple[str, str] | None:
-    if not isinstance(parameter, click.Argument):
-        return None
     declared = next(declared for declared in DECLARED if declared.topic == App.topic)
+    if not isinstance(parameter, click.Argument) or parameter.name != declared.option.name:
+        return None
     return declared.option.flag, declared.option.help
 
 

@@ -29,6 +29,7 @@ def program() -> Commands:
             "export": "portway.cli.exporting:export_command",
             "import": "portway.cli.importing:import_command",
             "invoke": "portway.cli.invoke:invoke_command",
+            "routes": "portway.cli.routes:routes_command",
             "top": "portway.cli.top:top_command",
         },
         help=_HELP,

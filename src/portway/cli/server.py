@@ -56,8 +56,11 @@ def site_of(loaded: Loaded) -> Site | None:
     if not loaded.has_routes:
         return None
     from portway.site.reading import read_site
+    from portway.site.review import check_folders
 
-    return read_site(loaded)
+    site = read_site(loaded)
+    check_folders(site, loaded.file.path if loaded.file else "")
+    return site
 
 
 def environment_in(loaded: Loaded, session: Session) -> Environment | None:

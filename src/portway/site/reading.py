@@ -12,11 +12,14 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from portway.apps.target import parse_target
 from portway.config.kinds import Refused
 from portway.config.load import Loaded
 from portway.config.route_keys import KEYS, PATH, TARGETS, Key
 from portway.config.stages import Layer
-from portway.errors import BadValue, ConfigFileError, UnknownOption, plain, shown
+from portway.errors import AppNotFound, BadValue, ConfigFileError, UnknownOption, plain, shown
+from portway.site import patterns, redirects
+from portway.site import upstreams as upstreams_
 from portway.site.patterns import directory_of, with_slash
 from portway.site.site import (
     AppTarget,
@@ -151,7 +154,10 @@ def _route(table: Table) -> Route:
     for name in table.values:
         if name not in known:
             raise _unknown(table, name, kind, known)
-    pattern = with_slash(table.take(PATH))
+    if problem := patterns.problem_of(path := table.take(PATH)):
+        hint = "it is a path pattern as CloudFront takes them; ? stands in for a character that must not."
+        raise table.wrong(PATH.name, path, problem, hint)
+    pattern = with_slash(path)
     values = {key.name.replace("-", "_"): table.take(key) for key in KEYS[kind]}
     return Route(pattern, _MAKERS[kind](table, pattern, table.take(TARGETS[kind]), values))
 
@@ -190,10 +196,19 @@ def _article(kind: str) -> str:
 
 
 def _app(table: Table, pattern: str, app: str, values: dict[str, Any]) -> Target:
+    try:
+        parse_target(app)
+    except AppNotFound as error:
+        raise table.broken(f"names no application: {error}", error.hint or "") from None
     return AppTarget(app, directory_of(pattern)[:-1], **values)
 
 
 def _static(table: Table, pattern: str, folder: str, values: dict[str, Any]) -> Target:
+    for path, _ in values["cache"] or ():
+        if problem := patterns.problem_of(path):
+            raise table.wrong("a pattern in cache", path, problem, "it is one as that of a route.")
+    if not folder:
+        raise table.wrong("static", folder, "must name a folder", 'the configuration file\'s own is ".".')
     rules = tuple(CacheRule(with_slash(path), value) for path, value in values["cache"] or ())
     return StaticTarget(
         folder=os.path.abspath(os.path.join(table.folder, folder)),
@@ -208,12 +223,19 @@ def _static(table: Table, pattern: str, folder: str, values: dict[str, Any]) -> 
 
 
 def _redirect(table: Table, pattern: str, to: str, values: dict[str, Any]) -> Target:
+    if problem := redirects.problem_of(to, pattern):
+        hint = 'redirect = "/new/*" takes what the last * of the path matched.'
+        raise table.wrong("redirect", to, problem, hint)
     return RedirectTarget(to, **values)
 
 
 def _proxy(table: Table, pattern: str, upstreams: tuple[str, ...], values: dict[str, Any]) -> Target:
+    for url in upstreams:
+        if problem := upstreams_.problem_of(url):
+            hint = 'strip = true takes "/api" off the path of a request to "/api/*".'
+            raise table.wrong("proxy", url, problem, hint)
     return ProxyTarget(
-        upstreams=upstreams,
+        upstreams=tuple(upstreams_.normal(url) for url in upstreams),
         connect_timeout_s=values["connect_timeout"],
         read_timeout_s=values["read_timeout"],
         keep_host=values["keep_host"],

@@ -1,0 +1,30 @@
+"""The URLs that a proxy route sends requests to."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+_FORM = re.compile(r"(https?)://([^/?#\\\s]+)(/?)", re.ASCII)
+
+
+def problem_of(url: str) -> str:
+    """Return why requests cannot be sent there, as "must …", or ""."""
+    form = _FORM.match(url)
+    if not form:
+        return "must be a URL such as http://127.0.0.1:5173"
+    if form.end() != len(url):
+        return "must end with its host and port: the path is the request's own"
+    if "@" in form[2]:
+        return "must not hold a password, which logs and messages would show"
+    try:
+        parts = urlsplit(url)
+        named = bool(parts.hostname) and (parts.port is None or parts.port > 0) and parts.netloc[-1] != ":"
+    except ValueError:
+        named = False
+    return "" if named else "must name a host, with a port from 1 to 65535 or none"
+
+
+def normal(url: str) -> str:
+    """Return a URL that is fine without the slash at its end."""
+    return url.rstrip("/")
