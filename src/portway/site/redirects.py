@@ -15,9 +15,6 @@ _FOREIGN = re.compile(r"[^!-~]|[\"<>\\^`{|}]|%(?![0-9A-Fa-f]{2})")
 _SAFE = "/-._~!$&'()*+,;=:@"
 """What may stand in a path as it is, RFC 3986, section 3.3; letters and digits with it."""
 
-_SAFE_BEHIND = "/-._~"
-"""The same for a query or a fragment: `&` and `=` would make more parameters than were meant."""
-
 
 def problem_of(to: str, pattern: str) -> str:
     """Return why a pattern's requests cannot be sent there, as "must …", or ""."""
@@ -25,6 +22,8 @@ def problem_of(to: str, pattern: str) -> str:
         return "must be written in the characters of a URL, others percent-encoded"
     if to.count("*") > 1:
         return "must have one * at most"
+    if "*" in to[len(re.split(r"[?#]", to, maxsplit=1)[0]) :]:
+        return "must have its * in the path, before any ? or #"
     if "*" in to and "*" not in pattern:
         return f"must not have a *, since {pattern!r} has none"
     if to.startswith("/"):
@@ -35,8 +34,7 @@ def problem_of(to: str, pattern: str) -> str:
 def _problem_of_url(to: str) -> str:
     if not re.match(r"https?://", to):
         return "must be a path that begins with /, or a URL that begins with http:// or https://"
-    authority = re.split(r"[/?#]", to.partition("//")[2], maxsplit=1)[0]
-    if "*" in authority:
+    if "*" in to.partition("//")[2].partition("/")[0]:
         return "must not let clients choose the host: put a / before the *"
     try:
         parts = urlsplit(to)
@@ -55,8 +53,7 @@ def location(to: str, star: bytes, query: str = "") -> str:
         query: The query of the request, as it was sent; it is kept where the target has none of its own.
     """
     before, mark, behind = to.partition("*")
-    safe = _SAFE_BEHIND if re.search(r"[?#]", before) else _SAFE
-    text = before + (quote(star, safe=safe) + behind if mark else "")
+    text = before + (quote(star, safe=_SAFE) + behind if mark else "")
     if query and "?" not in to:
         head, sign, fragment = text.partition("#")
         text = f"{head}?{query}{sign}{fragment}"
