@@ -428,6 +428,15 @@ def test_invoke_with_an_event(tmp_path: Path) -> None:
     assert "failed after" in done.stderr
 
 
+def test_invoke_in_a_stage(tmp_path: Path) -> None:
+    (tmp_path / "portway.toml").write_text('[stages.prod.env]\nOWN = "prod"\nPATH = "/stage"\n')
+    (tmp_path / "event.json").write_text("{}")
+    done = run(tmp_path, "invoke", "fn:handler", "--event", "event.json", "--stage", "prod")
+    assert json.loads(done.stdout)["OWN"] == "prod"
+    done = run(tmp_path, "invoke", "fn:handler", "--event", "event.json", "--stage", "prd")
+    assert (done.returncode, "did you mean prod?" in done.stderr) == (1, True)
+
+
 @pytest.mark.parametrize("door", ["rest", "http", "url", "alb"])
 def test_invoke_with_a_request(door: str, tmp_path: Path) -> None:
     arguments = (

@@ -8,6 +8,7 @@ import pytest
 
 from portway.config import Loaded, resolve
 from portway.errors import BadValue, ConfigError, ConfigFileError, UnknownOption
+from portway.site.environment import environment_of
 
 FILE = """
 app = "shop:app"
@@ -69,8 +70,12 @@ def test_variables_configure_the_server_as_an_environment_file_does(project: Pat
 def test_the_real_environment_and_the_environment_file_go_first(project: Path) -> None:
     (project / "own.env").write_text("B=own\n")
     loaded = resolve({"stage": "prod", "env-file": "own.env"}, {"A": "real"}, project)
-    assert {"A", "B"} & set(found(loaded)) == set()
-    assert found(loaded)["C"] == "file"
+    assert "B" not in found(loaded)
+    assert set(dict(environment_of(loaded, {"A": "real"}))) == {
+        *("C", "D", "E"),
+        *("PORTWAY_STAGE", "PORTWAY_BACKLOG", "PORTWAY_THREADS", "WEB_CONCURRENCY"),
+    }
+    assert dict(environment_of(loaded, {"A": "real"}, whole=True))["A"] == "prod"
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from portway.errors import AppNotFound, BadValue, UsageError, shown
 if TYPE_CHECKING:
     from portway.awslambda.emulator.function import Function
 
-SETTINGS = ("app", "factory", "chdir", "env-file")
+SETTINGS = ("app", "factory", "chdir", "env-file", "stage")
 """The declared options that these commands take."""
 
 DOORS = ("rest", "http", "url", "alb")
@@ -86,7 +86,8 @@ def function_of(
 
     parameters = context.params
     root, app = _locate(loaded)
-    variables = {**own_options(environ), **_env_file(loaded), **_given(parameters["env"], environ)}
+    variables = {**own_options(environ), **_stage(loaded, environ), **_env_file(loaded)}
+    variables |= _given(parameters["env"], environ)
     if stream:
         variables.setdefault("PORTWAY_RESPONSE_MODE", "stream")
     client = _client(parameters["client"], variables.get("PORTWAY_RESPONSE_MODE") == "stream")
@@ -142,6 +143,15 @@ def _client(wanted: str, streams: bool) -> str:
 def _env_file(loaded: Loaded) -> dict[str, str]:
     name = loaded.settings.app.env_file
     return read_env_file(name) if name else {}
+
+
+def _stage(loaded: Loaded, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what the configuration adds; a function of its own environment takes all of it."""
+    if not loaded.variables and not loaded.settings.app.stage:
+        return {}
+    from portway.site.environment import environment_of
+
+    return dict(environment_of(loaded, environ, whole=True))
 
 
 def _given(pairs: tuple[str, ...], environ: Mapping[str, str]) -> dict[str, str]:

@@ -83,7 +83,8 @@ class Loaded(Struct, frozen=True):
         settings: The options.
         origins: Where each option's value came from, by its name.
         file: The configuration file, when there is one.
-        variables: What the file adds to the application's environment, as it is written.
+        variables: What the file adds to the application's environment, as it is written; what the real
+            environment has goes before it.
     """
 
     settings: Settings

@@ -40,7 +40,7 @@ def with_variables(
     names = reversed(env_files_of(file.layers, file.path))
     files = [EnvFile(name, read_env_file(name, Path(file.directory))) for name in names]
     found = load(flags, environ, file, first, [EnvFile(file.path, _without_references(written)), *files])
-    taken = {*environ, *(first.variables if first else ())}
+    taken = set(first.variables if first else ())
     return replace(found, variables=_variables(written, files, taken))
 
 

@@ -42,18 +42,21 @@ class Environment:
         return f"Environment({', '.join(self._values)})"
 
 
-def environment_of(loaded: Loaded, environ: Mapping[str, str]) -> Environment:
+def environment_of(loaded: Loaded, environ: Mapping[str, str], *, whole: bool = False) -> Environment:
     """Return what a configuration adds to the environment; AWS is asked for what its references name.
 
     Args:
         loaded: The configuration.
         environ: The process's environment: what `${env:NAME}` names, and how AWS is found.
+        whole: Whether variables count that the process's environment has as well, for an environment
+            that is not this process's.
 
     Raises:
         BadValue: A reference is not well formed.
         SecretUnavailable: What one names cannot be had.
     """
-    parts = {variable: parts_of(variable) for variable in loaded.variables}
+    variables = [one for one in loaded.variables if whole or one.name not in environ]
+    parts = {variable: parts_of(variable) for variable in variables}
     known = {**_plain(parts), **environ}
     found = _resolved(parts, known)
     values = {}
