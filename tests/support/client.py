@@ -111,6 +111,10 @@ class Client:
         status = int(start.split(" ")[1])
         return Answer(status, headers, self._body(headers))
 
+    def interim(self) -> int:
+        """Read an interim response, which has no body; return its status."""
+        return int(self._until(b"\r\n\r\n").split(b" ")[1])
+
     def _body(self, headers: dict[str, str]) -> bytes:
         if headers.get("transfer-encoding") == "chunked":
             return b"".join(self._chunks())

@@ -1,12 +1,13 @@
 # cython: language_level=3
 from libc.stdint cimport uint64_t
 
-from portway.engine.base cimport Base, Listener
+from portway.engine.base cimport Listener
 from portway.engine.connection cimport Connection
 from portway.engine.cposix cimport sockaddr_storage
+from portway.engine.transfer cimport Transferor
 
 
-cdef class Acceptor(Base):
+cdef class Acceptor(Transferor):
     cdef bint handover_waiting(self) noexcept
     cdef int accept_all(self, Listener listener) except -1
     cdef bint has_successor(self) noexcept

@@ -5,8 +5,8 @@ import ssl
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from portway.engine.base import Base
 from portway.engine.tls import TLS
+from portway.engine.transfer import Transferor
 
 class TLSPolicy(Protocol):
     """What the engine asks about TLS. Any engine thread may call any method."""
@@ -28,7 +28,7 @@ class Redirect(Protocol):
         self, method: bytes, host: bytes | None, path: bytes, query: bytes, /
     ) -> tuple[int, bytes, bytes]: ...
 
-class Acceptor(Base):
+class Acceptor(Transferor):
     """Listeners, hand-over and draining. Not used itself: see `WSGIEngine` and `ASGIEngine`."""
 
     def add_listener(

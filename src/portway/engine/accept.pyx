@@ -43,7 +43,7 @@ cdef struct Passport:
     unsigned char address[28]
 
 
-cdef class Acceptor(Base):
+cdef class Acceptor(Transferor):
     """Listeners, hand-over and draining."""
 
     def add_listener(self, sock, tls=None, redirect=None):
@@ -98,6 +98,7 @@ cdef class Acceptor(Base):
             full = self.counters.connections >= <int64_t>self.limit_connections
             spare = self.longest_idle() if full else None
             if full and spare is None:
+                self.ask_to_reap()
                 return self.pause_accepting(20)
             size = sizeof(address)
             fd = pw_accept(listener.fd, <sockaddr*>&address, &size)
@@ -293,9 +294,14 @@ cdef class Acceptor(Base):
         """Close the connection that has idled longest; False when none idles."""
         cdef Connection c = self.longest_idle()
         if c is None:
+            self.ask_to_reap()
             return False
         self.close_connection(c)
         return True
+
+    cdef int reap_one(self) except -1:
+        cdef Connection c = self.longest_idle()
+        return 0 if c is None else self.close_connection(c)
 
     cdef Connection longest_idle(self):
         """A connection without a request, under way or arriving; None when there is none."""
@@ -395,8 +401,13 @@ cdef class Acceptor(Base):
                 if self.now_ms < link.since_ms + patient:
                     break
                 self.end_idle(c, late)
-        if late or (self.open_connections() == 0 and not self.at_work() and not self.handover_waiting()):
-            self.stopped = True
+        if self.follows:
+            return 0
+        if late or (
+            self.nothing_open() and not self.handover_waiting()
+            and (self.sibling is None or self.sibling.nothing_open())
+        ):
+            self.stop()
         return 0
 
     cdef int end_idle(self, Connection c, bint late) except -1:

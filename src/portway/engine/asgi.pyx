@@ -251,6 +251,8 @@ cdef class ASGIEngine(ASGIBase):
         exchange.declared = -1
         exchange.complete = c.body.kind == BODY_DONE
         exchange.scope = make_scope(self, c, strand, data, self.state)
+        if self.tell_mount:
+            exchange.scope["portway.mount"] = c.mount
         if self.id_name is not None:
             self.identify(c, exchange.scope["headers"])
         c.exchange = exchange

@@ -46,6 +46,7 @@ cdef class Exchange:
     cdef int write_file(self, int fd, int64_t at, int64_t size, bint more, object owner) except -1
     cdef int write_trailers(self, object headers) except -1
     cdef int early_hint(self, object links) except -1
+    cdef int upgrade(self, list headers) except -1
     cdef int finish(self) except -1
     cdef object after_write(self)
     cdef int call(self) except -1

@@ -18,13 +18,17 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 
 from portway.engine.base cimport SMALL
+from portway.engine.body cimport BODY_DONE, BODY_RAW
 from portway.engine.connection cimport ALIVE_EXCHANGES, APPLICATION, CLOSED, FLUSH, HEAD, born, died
 from portway.engine.deadlines cimport link_init, link_move, link_remove
 from portway.engine.cposix cimport pw_coarse_ms
+from portway.engine.head cimport is_field_value
 from portway.engine.ready cimport DONE, ready
-from portway.engine.reply cimport Reply, put, put_chunk_size, reply_field_bytes, reply_status_code, silent
+from portway.engine.reply cimport (
+    END_NONE, KEEP_DEFAULT, Reply, put, put_chunk_size, reply_end, reply_field_bytes, reply_status_code, silent,
+)
 
-from portway.engine.errors import BadResponse, ClientDisconnected, RequestTimeout
+from portway.engine.errors import BadResponse, ClientDisconnected, RequestTimeout, ResponseCut
 
 cdef extern from *:
     """
@@ -56,6 +60,7 @@ cdef enum:
     PARKED_MOST = 65536         # response bytes that wait for the client before `send` does
 
 cdef str TYPE = sys.intern("type"), BODY = sys.intern("body"), MORE = sys.intern("more_body")
+cdef str UPGRADE = "portway.upgrade"
 cdef bytes FAILED = b"Internal Server Error\n"
 cdef dict DISCONNECT = {"type": "http.disconnect"}
 
@@ -269,6 +274,10 @@ cdef class Exchange:
             if not message.get("more_trailers", False):
                 self.connection.transmit(self.engine.poller, b"\r\n", 2 if self.connection.chunked else 0, NULL, 0, None)
                 self.finish()
+        elif kind == UPGRADE and UPGRADE in self.scope["extensions"]:
+            if self.stage != NEW:
+                raise RuntimeError(f"{kind} {self.why()}")
+            self.upgrade(list(message["headers"]))
         elif kind == "http.response.pathsend":
             if self.stage != STARTED:
                 raise RuntimeError(f"{kind} {self.why()}")
@@ -455,6 +464,51 @@ cdef class Exchange:
         self.engine.counters.codes[103] += 1
         return 0
 
+    cdef int upgrade(self, list headers) except -1:
+        """Answer 101; from here on both bodies are bytes as they come, until each side ends (RFC 9110, 7.8)."""
+        cdef Reply reply
+        cdef Connection c = self.connection
+        cdef ASGIBase engine = self.engine
+        cdef Strand strand = engine.strand
+        cdef bytes protocol = b""
+        for name, value in headers:
+            if name == b"upgrade":
+                protocol = value
+        if c.minor == 0 or c.body.kind != BODY_DONE or c.is_head or not is_field_value(protocol, len(protocol)):
+            raise BadResponse("portway.upgrade: HTTP/1.1, a request without a body and the protocol's name are needed")
+        strand.out.size = 0
+        put(&strand.out, b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ", 64)
+        put(&strand.out, PyBytes_AS_STRING(protocol), len(protocol))
+        put(&strand.out, b"\r\n", 2)
+        reply.status = 101
+        reply.content_length = -1
+        reply.close = reply.has_date = reply.has_server = reply.has_hsts = 0
+        reply.own_size = 0
+        engine.own_field(&reply)
+        for name, value in headers:
+            reply_field_bytes(&strand.out, &reply, name, value)
+        engine.put_id(c, &strand.out)
+        reply_end(&strand.out, &reply, END_NONE, -1, KEEP_DEFAULT, engine.date, engine.server)
+        link_remove(&self.limit)            # it is in time
+        if engine.interrupted:
+            engine.withdraw()
+        c.status = 101
+        c.keep = c.chunked = 0
+        c.started = 1
+        c.head_sent = c.sent + strand.out.size
+        c.body.kind = BODY_RAW
+        self.stage = STREAMING
+        self.complete = self.delivered = False
+        c.transmit(engine.poller, strand.out.data, strand.out.size, NULL, 0, None)
+        if c.stash_size:                    # the client did not wait for the answer
+            engine.on_piece(c, c.stash, c.stash_size)
+            c.drop_stash()
+        if c.ended:
+            c.body.kind = BODY_DONE
+            self.complete = True
+        engine.place(c)
+        return engine.resume(c)
+
     cdef int finish(self) except -1:
         """The body is complete; one shorter than it promised costs the connection."""
         self.stage = OVER
@@ -573,7 +627,7 @@ cdef class Exchange:
             exc = None
         if (self.gone or self.disconnected or self.connection.broken) and comes_of_disconnect(exc, 8):
             exc = None
-        elif isinstance(exc, asyncio.CancelledError) and self.gone:
+        elif isinstance(exc, ResponseCut) or isinstance(exc, asyncio.CancelledError) and self.gone:
             exc = None
         return self.raised_with(exc)
 

@@ -83,6 +83,8 @@ cdef class Base:
     cdef int wake_write
     cdef public object on_wakeup, nudge, on_stuck
     cdef public Table table         # who answers which path; None: the application, always
+    cdef public bint tell_mount     # environs and scopes have the place of their route as `portway.mount`
+    cdef public bint tell_peer      # scopes have the other end's address as `portway.peer`, for our own applications
     cdef public bint tell_fields    # environs have the field lines as they were sent, for Lambda's events
     cdef list graveyard, again, memos
     cdef Slot slot
@@ -119,6 +121,7 @@ cdef class Base:
     cdef int cut_all(self) except -1
     cdef int start_pulse(self) except -1
     cdef int64_t open_connections(self) noexcept
+    cdef int64_t all_idle(self) noexcept
     cdef bint batch_left(self) noexcept
     cdef int expire(self, Queue* queue, int status, const char* why) except -1
     cdef int expire_fresh(self) except -1

@@ -55,6 +55,12 @@ class Base:
     table: Table | None
     """Set it before the engine starts: who answers which path. None: the application, always."""
 
+    tell_mount: bool
+    """Whether environs and scopes have `portway.mount`: the place of the request's route, or -1."""
+
+    tell_peer: bool
+    """Whether scopes have `portway.peer`: (host, port) of the other end, whatever proxies say."""
+
     tell_fields: bool
     """Whether environs have `portway.fields`: the field lines as they were sent, pairs of latin-1 text."""
 

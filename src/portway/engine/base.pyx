@@ -13,7 +13,7 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 
 from portway.engine.access cimport AccessLog
-from portway.engine.body cimport BODY_DONE
+from portway.engine.body cimport BODY_DONE, BODY_RAW
 from portway.engine.connection cimport ALIVE_STRANDS, APPLICATION, BODY, CLOSED, HEAD, LINGER, born, died
 from portway.engine.counters cimport add, note_slow, observe
 from portway.engine.cposix cimport (
@@ -178,6 +178,9 @@ cdef class Base:
             + self.lingering.count + self.active.count
         )
 
+    cdef int64_t all_idle(self) noexcept:
+        return self.idle.count
+
     cdef int turn_timeout(self) except -2:
         """Milliseconds until something is due, -1 when nothing is."""
         cdef Queue* queues[6]
@@ -215,7 +218,7 @@ cdef class Base:
         if self.now_ms < self.ticked_ms + 50:
             return 0
         self.ticked_ms = self.now_ms
-        self.counters.idle = self.idle.count
+        self.counters.idle = self.all_idle()
         if self.access is not None:
             self.write_access()
         if self.paused and self.now_ms >= self.resume_ms:
@@ -361,7 +364,9 @@ cdef class Base:
         if c.parked is not None:
             c.unacknowledged = pw_unacknowledged(c.fd)
             link_move(&c.link, &self.writing, self.now_ms)
-        elif c.state == BODY or (c.state == APPLICATION and c.body.kind != BODY_DONE and self.wants_body(c)):
+        elif c.state == BODY or (
+            c.state == APPLICATION and c.body.kind != BODY_DONE and c.body.kind != BODY_RAW and self.wants_body(c)
+        ):
             link_move(&c.link, &self.bodies, self.now_ms)
         elif c.state == APPLICATION:
             link_move(&c.link, &self.active, self.now_ms)

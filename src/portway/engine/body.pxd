@@ -7,6 +7,7 @@ cdef enum:
     BODY_LENGTH = 1
     BODY_CHUNKED = 2
     BODY_BROKEN = 3
+    BODY_RAW = 4         # no request's: whatever comes until the peer ends, after a change of protocol
 
 
 # One request body being read. 64 bytes, part of every connection.

@@ -91,6 +91,11 @@ cdef size_t body_feed(
     piece_size[0] = 0
     if body.kind == BODY_CHUNKED:
         return feed_chunked(body, data, size, piece, piece_size)
+    if body.kind == BODY_RAW:
+        piece[0] = data
+        piece_size[0] = size
+        body.total += size
+        return size
     if body.kind != BODY_LENGTH:
         return 0
     take = size if size < body.remaining else <size_t>body.remaining

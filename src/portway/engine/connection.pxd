@@ -17,6 +17,7 @@ cdef enum:
     LINGER = 5                  # our side is shut; reading until the peer has seen it
     CLOSED = 6
     GREETING = 7                # a PROXY header must come first
+    MOVING = 8                  # the other engine of this process is to have it
 
 cdef enum:
     ALIVE_CONNECTIONS = 0       # kinds of objects that are counted, see alive()
@@ -55,6 +56,9 @@ cdef class Connection(Watched):
     cdef uint8_t hungry         # what is stashed is not a whole head
     cdef uint8_t first          # no request was served yet
     cdef uint8_t queued         # is in `again`
+    cdef uint8_t home           # which engine of this process has it, see transfer.pyx
+    cdef int mount              # the place of the route that took the request, -1 for none
+    cdef uint8_t moved          # its next head has been read before, by the other engine
     cdef uint8_t cut            # what is parked ends a response that is not complete
     cdef uint8_t family
     # the request under way

@@ -11,9 +11,9 @@ from cpython.mem cimport PyMem_Free
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memset
 
-from portway.engine.body cimport BODY_BROKEN, BODY_DONE, BODY_LENGTH, body_chunked, body_feed, body_length
+from portway.engine.body cimport BODY_BROKEN, BODY_DONE, BODY_LENGTH, BODY_RAW, body_chunked, body_feed, body_length
 from portway.engine.connection cimport (
-    APPLICATION, BODY, CLOSED, DEAD, DISCARD, FLUSH, GREETING, HEAD, LINGER, PARKED, SENT,
+    APPLICATION, BODY, CLOSED, DEAD, DISCARD, FLUSH, GREETING, HEAD, LINGER, MOVING, PARKED, SENT,
 )
 from portway.engine.cposix cimport (
     SHUT_WR, pw_coarse_ms, pw_hung_up, pw_now_ns, pw_real_us, pw_reset_on_close, read, shutdown,
@@ -53,6 +53,8 @@ cdef class Engine(Acceptor):
         self.poller.next += 1
         if watched.kind == KIND_CONNECTION:
             c = <Connection>watched
+            if c.home != self.home:
+                return 0                    # it has left since the batch was read
             if what & CLOSING:
                 c.closing = 1
             if what & (READABLE | CLOSING):
@@ -88,6 +90,8 @@ cdef class Engine(Acceptor):
                         self.on_wakeup(bytes_in[i])
                     except Exception as exc:
                         self.fault(exc)
+            if self.arrivals or self.reap_wanted:
+                self.take_arrivals()
 
     cdef int handle_again(self, Strand strand) except -1:
         """Connections that had more pipelined requests than one turn allows."""
@@ -96,6 +100,8 @@ cdef class Engine(Acceptor):
             if not self.again or not self.leads(strand):
                 break
             c = self.again.pop(0)
+            if c.home != self.home:
+                continue
             c.queued = 0
             if not c.busy and c.state != CLOSED:
                 c.busy = 1
@@ -149,6 +155,8 @@ cdef class Engine(Acceptor):
         except BaseException as exc:
             self.fault(exc)
             self.close_connection(c)
+        if c.state == MOVING:
+            return self.depart(c)
         c.busy = 0
         if self.poller.portable and c.state != CLOSED and not c.readable and not c.ended:
             self.poller.arm(c, READABLE)
@@ -217,6 +225,10 @@ cdef class Engine(Acceptor):
         went = self.begin(c, strand, data)
         if went < 0:
             return 1
+        if went == 2:
+            if not stashed:
+                c.keep_input(data, size)
+            return 0
         if stashed:
             c.use_stash(skip + used)
             if c.stash_size and c.body.kind != BODY_DONE and not went:
@@ -341,8 +353,10 @@ cdef class Engine(Acceptor):
     cdef int begin(self, Connection c, Strand strand, const char* data) except -2:
         """A head is complete: set the connection up for its request.
 
-        -1 when it was refused instead, 1 when the engine answers it by itself.
+        -1 when it was refused instead, 1 when the engine answers it by itself, 2 when the other engine of this
+        process is to have it.
         """
+        cdef int went
         cdef Head* head = &strand.parser.head
         cdef Framing* framing = &head.framing
         c.minor = head.minor
@@ -359,8 +373,9 @@ cdef class Engine(Acceptor):
         # batch, is used once as the beginning of this one
         c.began_ns = self.clock_ns or pw_now_ns()
         self.clock_ns = 0
-        if framing.request_start_us:
+        if framing.request_start_us and not c.moved:
             self.queued(framing.request_start_us)
+        c.moved = 0
         if self.access is not None:
             c.head = data[: head.size]
         if framing.chunked:
@@ -376,10 +391,17 @@ cdef class Engine(Acceptor):
         if (<Listener>c.listener).redirect is not None:
             self.send_elsewhere(c, strand, data)
             return -1
+        if self.table is None:
+            went = 0
+        else:
+            went = self.route(c, strand, data)
+            if went == 2:
+                c.state = MOVING
+                return 2
         self.counters.requests += 1
         self.counters.in_flight += 1
         c.state = APPLICATION
-        if self.table is not None and self.route(c, strand, data):
+        if went:
             c.first = 0
             return 1
         self.on_head(c, strand, data)
@@ -387,7 +409,10 @@ cdef class Engine(Acceptor):
         return 0
 
     cdef int route(self, Connection c, Strand strand, const char* data) except -1:
-        """Prepare an answer in the application's place, where the table says so; see static.pyx."""
+        """Prepare an answer in the application's place, where the table says so; see static.pyx.
+
+        0 when the application answers, 2 when the other engine does.
+        """
         return 0
 
     cdef int answer(self, Connection c, Strand strand) except -1:
@@ -449,6 +474,11 @@ cdef class Engine(Acceptor):
         if got < 0:
             if complete:
                 self.on_broken(c, strand, 0, NULL)
+            elif c.body.kind == BODY_RAW and c.broken:
+                self.close_connection(c)
+            elif c.body.kind == BODY_RAW:
+                c.body.kind = BODY_DONE
+                self.on_end(c, strand)
             else:
                 self.on_broken(c, strand, 400, b"connection ended inside a request body")
             return 1

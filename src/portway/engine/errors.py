@@ -33,3 +33,10 @@ class RequestTimeout(BaseException):
 
     No `Exception`, like `asyncio.CancelledError`: code that handles every error must not take it for one.
     """
+
+
+class ResponseCut(Exception):
+    """Raised by an ASGI application of Portway's own: the response breaks off here, which is no fault.
+
+    The client sees a response that is not complete. What there is to say has been logged.
+    """

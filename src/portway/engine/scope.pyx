@@ -31,7 +31,7 @@ cdef str K_METHOD = sys.intern("method"), K_PATH = sys.intern("path"), K_RAW_PAT
 cdef str K_QUERY = sys.intern("query_string"), K_HEADERS = sys.intern("headers"), K_CLIENT = sys.intern("client")
 cdef str K_VERSION = sys.intern("http_version"), K_STATE = sys.intern("state"), K_SERVER = sys.intern("server")
 cdef str K_ASGI = sys.intern("asgi"), K_EXTENSIONS = sys.intern("extensions"), K_TLS = sys.intern("tls")
-cdef str K_SCHEME = sys.intern("scheme"), K_ROOT = sys.intern("root_path")
+cdef str K_SCHEME = sys.intern("scheme"), K_ROOT = sys.intern("root_path"), K_PEER = sys.intern("portway.peer")
 cdef tuple UNKNOWN = ("unknown", 0)
 cdef bytes ROOT = b"/", K_HOST = b"host"
 
@@ -196,6 +196,8 @@ cdef dict make_scope(Engine engine, Connection c, Strand strand, const char* dat
     PyDict_SetItem(scope, K_CLIENT, c.client if c.client is not None else c.peer())
     if listener.wildcard:
         PyDict_SetItem(scope, K_SERVER, local_address(c, listener))
+    if engine.tell_peer:
+        PyDict_SetItem(scope, K_PEER, scope[K_CLIENT])
     if c.trusted:
         c.claimed = None
         if claim is not None:

@@ -26,7 +26,7 @@ from portway.engine.paths cimport PATH_FINE, normalise_path, plain_path
 from portway.engine.ranges cimport RANGES_IGNORED, RANGES_OUTSIDE, Range, parse_ranges
 from portway.engine.reply cimport Reply, put, reason, reply_status_code, reserve
 from portway.engine.request_id cimport request_id
-from portway.engine.table cimport FILES, REDIRECT, Rule
+from portway.engine.table cimport APP, ELSEWHERE, FILES, Rule
 
 cdef extern from "<errno.h>" nogil:
     int ENOENT, ENOTDIR, ENAMETOOLONG, ELOOP, EXDEV, EACCES, EPERM, ENXIO
@@ -125,13 +125,14 @@ cdef class StaticEngine(Engine):
     """Not used itself: see WSGIEngine and ASGIEngine."""
 
     cdef int route(self, Connection c, Strand strand, const char* data) except -1:
-        """Prepare the answer of a request that the table does not leave to the application; whether it did."""
+        """Prepare the answer of a request that the table does not leave to an application: 1; 2 for one elsewhere."""
         cdef Head* head = &strand.parser.head
         cdef Buffer* buffer = &strand.path
         cdef const char* path = data + head.path_at
         cdef size_t size = head.path_size, star_at = 0, star_end = 0
         cdef int place, problem = PATH_FINE
         cdef Rule* rule
+        c.mount = -1
         if head.form == FORM_ASTERISK:
             return 0
         if not plain_path(path, size):
@@ -143,8 +144,11 @@ cdef class StaticEngine(Engine):
         if place < 0:
             return 0
         rule = &self.table.rules[place]
-        if rule.kind != FILES and rule.kind != REDIRECT:
+        if rule.kind == APP:
+            c.mount = rule.number
             return 0
+        if rule.kind == ELSEWHERE:
+            return 2
         self.know(c, strand, data)
         strand.file = -1
         strand.range_count = 0

@@ -483,6 +483,8 @@ cdef class WSGIEngine(StaticEngine):
         exchange.connection = c
         exchange.strand = strand
         exchange.environ = make_environ(self, c, strand, data)
+        if self.tell_mount:
+            exchange.environ["portway.mount"] = c.mount
         if self.id_name is not None:
             self.identify(c, exchange.environ)
         exchange.input = body

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from portway.apps import Application
 from portway.apps.lifespan import Lifespan
@@ -14,12 +14,16 @@ from portway.engine.counters import DRAINING, READY
 from portway.errors import ShutdownFailed, StartupFailed
 from portway.server import overdue
 from portway.server.assignment import Assignment
-from portway.server.connecting import connect
-from portway.server.logs import describe_exception
+from portway.server.connecting import connect, mounts_of, tell_mounts
+from portway.server.logs import ErrorLog, describe_exception
 from portway.server.messages import Ready
 from portway.server.orphan import Lifeline
 from portway.server.reporter import Reporter
 from portway.server.stack_teller import ASK, StackTeller
+
+if TYPE_CHECKING:
+    from portway.config import Settings
+    from portway.site.lifespans import Lifespans
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -40,6 +44,36 @@ def loop_factory(name: str) -> LoopFactory | None:
             "pip install 'portway[uvloop]', or use --loop asyncio.",
         ) from error
     return uvloop.new_event_loop
+
+
+def lifespan_of(application: Application, settings: Settings) -> Lifespan | Lifespans:
+    """Return what drives the lifespan of an application, or those of all applications of a site."""
+    mode = settings.process.lifespan
+    mounts = mounts_of(application)
+    if mounts is None:
+        return Lifespan(application.app, mode)
+    from portway.site.lifespans import Lifespans
+
+    return Lifespans(mounts, mode)
+
+
+async def start(lifespan: Lifespan | Lifespans, log: ErrorLog) -> None:
+    """Run the startup.
+
+    Raises:
+        StartupFailed: It failed.
+    """
+    await lifespan.startup()
+    if lifespan.error is not None:
+        log.entry("debug", "the application has no lifespan", describe_exception(lifespan.error))
+
+
+async def end(lifespan: Lifespan | Lifespans, log: ErrorLog) -> None:
+    """Run the shutdown; one that fails is logged."""
+    try:
+        await lifespan.shutdown()
+    except ShutdownFailed as error:
+        log.entry("error", str(error), error.details)
 
 
 class ASGIWorker:
@@ -71,19 +105,17 @@ class ASGIWorker:
         return 0
 
     async def _serve(self) -> None:
-        lifespan = Lifespan(self._application.app, self._settings.process.lifespan)
-        await lifespan.startup()
-        if lifespan.error is not None:
-            self._log.entry("debug", "the application has no lifespan", describe_exception(lifespan.error))
+        lifespan = lifespan_of(self._application, self._settings)
+        await start(lifespan, self._log)
         state = lifespan.state if lifespan.supported else None
         try:
             await self._check_ready(state)
         except StartupFailed:
-            await self._end(lifespan)
+            await end(lifespan, self._log)
             raise
         self._start(state)
         await self._engine.wait_closed()
-        await self._end(lifespan)
+        await end(lifespan, self._log)
 
     async def _check_ready(self, state: MutableMapping[str, Any] | None) -> None:
         if self._settings.process.ready_check:
@@ -91,12 +123,6 @@ class ASGIWorker:
 
             root_path = self._settings.app.root_path
             await check_asgi(self._application, self._settings.process.ready_check, root_path, state)
-
-    async def _end(self, lifespan: Lifespan) -> None:
-        try:
-            await lifespan.shutdown()
-        except ShutdownFailed as error:
-            self._log.entry("error", str(error), error.details)
 
     def _start(self, state: MutableMapping[str, Any] | None) -> None:
         loop = asyncio.get_running_loop()
@@ -111,6 +137,7 @@ class ASGIWorker:
             access=shared.access,
             state=state,
         )
+        tell_mounts(self._engine, self._application)
         connect(self._engine, self._assignment)
         overdue.prepare(self._engine, self._assignment)
         self._listen_to_signals(loop)

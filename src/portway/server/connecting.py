@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from portway.server.assignment import Assignment, Shared
 from portway.server.listeners import Listener, Role
 
 if TYPE_CHECKING:
+    from portway.apps import Application
     from portway.engine.accept import Redirect, TLSPolicy
     from portway.engine.table import Table
+    from portway.site.mounts import ASGIMounts
 
 
 class Engine(Protocol):
     """What both engines take connections from."""
 
     table: Table | None
+    tell_mount: bool
+    tell_peer: bool
 
     def add_listener(
         self, sock: socket.socket, /, tls: TLSPolicy | None = None, redirect: Redirect | None = None
@@ -28,12 +32,30 @@ class Engine(Protocol):
         """Take and give connections through hand-over queues."""
 
 
-def connect(engine: Engine, assignment: Assignment) -> None:
-    """Give an engine everything that connections come from, and the routes of its site."""
+def mounts_of(application: Application) -> ASGIMounts | None:
+    """Return the ASGI applications of a site; None where there is one application."""
+    return getattr(application, "asgi", None)
+
+
+def tell_mounts(engine: Engine, application: Application) -> None:
+    """Have an engine say which route a request has taken, where there are several applications."""
+    engine.tell_mount = hasattr(application, "asgi")
+    mounts = mounts_of(application)
+    engine.tell_peer = mounts is not None and mounts.proxies
+
+
+def connect(engine: Engine, assignment: Assignment, elsewhere: Container[int] = ()) -> None:
+    """Give an engine everything that connections come from, and the routes of its site.
+
+    Args:
+        engine: It has not started.
+        assignment: The worker's work.
+        elsewhere: Places of the routes that another engine of this process answers.
+    """
     if assignment.shared.site is not None:
         from portway.site.tables import make_table
 
-        engine.table = make_table(assignment.shared.site)
+        engine.table = make_table(assignment.shared.site, elsewhere)
     for listener in assignment.shared.listeners:
         _add(engine, listener, assignment.shared)
     slots = assignment.shared.slots

@@ -24,6 +24,11 @@ def prepare(engine: Base, assignment: Assignment) -> None:
     if not assignment.shared.settings.timeouts.request:
         return
     signal.signal(NUDGE, ignore)
+    attach(engine, assignment)
+
+
+def attach(engine: Base, assignment: Assignment) -> None:
+    """Connect an engine that has not started, one beside the main thread's. Any thread may call it."""
     engine.nudge = _nudge
     engine.on_stuck = _Stuck(assignment).tell
 

@@ -85,6 +85,14 @@ class Reporter:
         else:
             self._peer_failed("warning", f"closed a connection from {peer}: {why}")
 
+    def upstream_failed(self, text: str) -> None:
+        """Log that a server behind a proxy route could not be asked, or did not answer.
+
+        Args:
+            text: One line.
+        """
+        self._peer_failed("warning", text)
+
     def _peer_failed(self, level: Level, text: str) -> None:
         """Log what any peer can cause, as often as is allowed."""
         with self._lock:

@@ -69,21 +69,31 @@ def tell_when_aborted(assignment: Assignment) -> None:
 
 def load_application(assignment: Assignment) -> Application:
     """Import the application, for good: no garbage collection looks at what is loaded so far again."""
-    app = assignment.shared.settings.app
-    application = load(
-        app.app,
-        factory=app.factory,
-        interface=app.interface,
-        chdir=app.chdir,
-        env_file=app.env_file,
-        function=assignment.shared.settings.function,
-    )
+    application = _import(assignment)
     if assignment.slot <= 0:  # once, not by every worker; a preloader has none
         for text in application.warnings:
             assignment.shared.log.entry("warning", text)
     gc.collect()
     gc.freeze()
     return application
+
+
+def _import(assignment: Assignment) -> Application:
+    shared = assignment.shared
+    app, function = shared.settings.app, shared.settings.function
+    if shared.site is not None and shared.site.has_mounts:
+        from portway.server.reporter import Reporter
+        from portway.site.mounts import load_site
+
+        return load_site(shared.site, app, function, Reporter(shared.log).upstream_failed)
+    return load(
+        app.app,
+        factory=app.factory,
+        interface=app.interface,
+        chdir=app.chdir,
+        env_file=app.env_file,
+        function=function,
+    )
 
 
 def _load(assignment: Assignment) -> Application:

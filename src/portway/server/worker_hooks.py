@@ -62,7 +62,11 @@ class WorkerHooks:
         if "pre_request" not in self._hooks and "post_request" not in self._hooks:
             return application
         wrap = self._wsgi if application.interface == "wsgi" else self._asgi
-        return replace(application, app=wrap(application.app))
+        wrapped = replace(application, app=wrap(application.app))
+        beside = getattr(application, "beside", None)
+        if beside is None:
+            return wrapped
+        return replace(wrapped, beside=replace(beside, app=self._asgi(beside.app)))
 
     def interrupted(self) -> None:
         """Call worker_int."""

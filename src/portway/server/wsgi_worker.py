@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import signal
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from portway.apps import Application
 from portway.engine.counters import DRAINING, READY
 from portway.engine.wsgi import WSGIEngine
 from portway.server import overdue
 from portway.server.assignment import Assignment
-from portway.server.connecting import connect
+from portway.server.connecting import connect, tell_mounts
 from portway.server.messages import Ready
 from portway.server.orphan import Lifeline
 from portway.server.reporter import Reporter
 from portway.server.signals import ignore
 from portway.server.stack_teller import ASK, StackTeller
+
+if TYPE_CHECKING:
+    from portway.server.companion import Companion
+    from portway.site.mounts import SiteApplication
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGIO)
 
@@ -51,6 +56,8 @@ class WSGIWorker:
             multiprocess=shared.settings.process.workers.maximum != 1,
         )
         self._engine.tell_fields = application.wants_fields
+        tell_mounts(self._engine, application)
+        self._companion: Companion | None = None
 
     def run(self) -> int:
         """Serve until drained or stopped; return the exit code.
@@ -59,17 +66,35 @@ class WSGIWorker:
             StartupFailed: The application does not pass the ready check.
         """
         self._check_ready()
-        connect(self._engine, self._assignment)
+        self._connect()
         overdue.prepare(self._engine, self._assignment)
         self._listen_to_signals()
         threads = self._assignment.shared.settings.process.threads
         self._slot.state = READY
+        beside = " and an event loop" if self._companion else ""
         self._assignment.channel.send(
-            Ready(self._label, f"of {threads} {'thread' if threads == 1 else 'threads'}")
+            Ready(self._label, f"of {threads} {'thread' if threads == 1 else 'threads'}{beside}")
         )
         self._engine.run()
         self._stop_listening()
+        if self._companion is not None:
+            self._companion.finish()
         return 0
+
+    def _connect(self) -> None:
+        """Give the engine its connections; where there are ASGI applications too, start the other one."""
+        beside: SiteApplication | None = getattr(self._application, "beside", None)
+        if beside is None:
+            connect(self._engine, self._assignment)
+            return
+        from portway.server.companion import Companion
+
+        site: SiteApplication = self._application  # type: ignore[assignment]
+        assert site.wsgi is not None and site.asgi is not None
+        connect(self._engine, self._assignment, elsewhere=site.asgi.places)
+        self._companion = Companion(self._assignment, beside, self._engine, site.wsgi.places)
+        self._companion.start()
+        self._teller = StackTeller(self._assignment.channel, self._companion.loop)
 
     def _check_ready(self) -> None:
         settings = self._assignment.shared.settings
@@ -111,6 +136,8 @@ class WSGIWorker:
                 self._teller.tell()
             case signal.SIGUSR1:
                 self._engine.flush_access()
+                if self._companion is not None:
+                    self._companion.flush_access()
                 self._assignment.shared.reopen_logs()
 
     def _drain(self) -> None:

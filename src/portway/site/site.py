@@ -123,3 +123,8 @@ class Site(Struct, frozen=True, kw_only=True):
     routes: tuple[Route, ...] = ()
     stage: str | None = None
     environment: tuple[Variable, ...] = ()
+
+    @property
+    def has_mounts(self) -> bool:
+        """Whether it has more than one application; proxies are applications."""
+        return any(isinstance(route.target, AppTarget | ProxyTarget) for route in self.routes)

@@ -40,7 +40,9 @@ def wrapped(application: Application, assignment: Assignment, development: Devel
     """Return an application that shows errors to whoever may see them."""
     wrap: Callable[..., Any] = DevelopingWSGI if application.interface == "wsgi" else DevelopingASGI
     reporter = Reporter(assignment.shared.log)
-    return replace(application, app=wrap(application.app, development, assignment.generation, reporter))
+    shown = replace(application, app=wrap(application.app, development, assignment.generation, reporter))
+    beside: Application | None = getattr(application, "beside", None)  # a site's ASGI side, where it has both
+    return shown if beside is None else replace(shown, beside=wrapped(beside, assignment, development))
 
 
 def stand_in(assignment: Assignment, development: Development) -> Application:

@@ -1,0 +1,333 @@
+"""The ASGI application of a proxy route: one request to an upstream, one response back, both in pieces.
+
+Rules. A request is sent again only where nothing of it can have been worked on: no connection could be
+made, or a connection that had been kept ended without a byte and the request has an idempotent method and
+no body (RFC 9110, section 9.2.2). A response that the upstream did not complete is cut, never made to look
+whole. What went wrong is in the log; the client gets 502 or 504 and nothing else. The client is watched
+from a moment on in which most upstreams have answered: when it leaves, the upstream's connection is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from hashlib import blake2s
+from typing import Any
+
+import aiohttp
+from aiohttp.http_parser import RawResponseMessage
+
+from portway.engine.errors import ResponseCut
+from portway.site.proxy.connections import BadAnswer, Line, Pool, UpstreamErrors
+from portway.site.proxy.fields import Request, read_request, response_fields
+from portway.site.proxy.tunnel import tunnel
+from portway.site.proxy.upstreams import Upstream, Upstreams
+from portway.site.site import ProxyTarget
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+WATCH_AFTER_S = 0.1
+_KEPT_TRIES = 3
+_REASONS = {502: b"Bad Gateway\n", 504: b"Gateway Timeout\n", 508: b"Loop Detected\n"}
+
+
+class Failed(Exception):
+    """No response can be had.
+
+    Attributes:
+        status: What the client is told.
+    """
+
+    def __init__(self, status: int, why: str) -> None:
+        self.status = status
+        super().__init__(why)
+
+
+class ClientGone(Exception):
+    """The client ended before its request did."""
+
+
+class Proxy:
+    """Answers requests by asking upstreams. An ASGI 3 application with a lifespan; belongs to one event loop.
+
+    Args:
+        target: Whom to ask, and how.
+        log: Takes one line about an upstream that failed.
+    """
+
+    def __init__(self, target: ProxyTarget, log: Callable[[str], None]) -> None:
+        self._target = target
+        self._log = log
+        self._upstreams = Upstreams(target.upstreams)
+        self._pools: dict[Upstream, Pool] = {}
+        self._name = own_name()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or live through the lifespan."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._serve(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        for upstream in self._upstreams:
+            target = self._target
+            self._pools[upstream] = Pool(upstream, target.connect_timeout_s, target.read_timeout_s)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        for pool in self._pools.values():
+            await pool.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        target = self._target
+        request = read_request(scope, self._name, keep_host=target.keep_host, strip=target.strip)
+        passage = _Passage(self, scope, request, receive, send)
+        try:
+            if request.loops:
+                raise Failed(508, "the request has come round in a circle (Via)")
+            await passage.run()
+        except Failed as failure:
+            self._log(f"{scope['method']} {scope['raw_path'][:200].decode('latin-1')}: {failure}")
+            await _answer(send, failure.status)
+
+    async def connect(self) -> tuple[Line, Upstream]:
+        """Return a connection to the upstream whose turn it is, or to the next that takes one.
+
+        Raises:
+            Failed: None does.
+        """
+        loop = asyncio.get_running_loop()
+        status, why = 502, ""
+        for upstream in self._upstreams.order(loop.time()):
+            if why:
+                self._log(f"{why}; the next one is asked")
+            try:
+                return await self._pools[upstream].line(), upstream
+            except TimeoutError:
+                status, text = 504, f"no connection in {self._target.connect_timeout_s:g} s"
+            except (aiohttp.ClientError, OSError) as error:
+                status, text = 502, f"no connection: {reason(error)}"
+            self._upstreams.failed(upstream, loop.time())
+            why = f"upstream {upstream.url}: {text}"
+        raise Failed(status, why)
+
+    def report(self, upstream: Upstream, scope: Scope, error: BaseException) -> None:
+        """Log that a response broke off."""
+        path = scope["raw_path"][:200].decode("latin-1")
+        text = f"upstream {upstream.url}: the response broke off: {reason(error)}"
+        self._log(f"{scope['method']} {path}: {text}")
+
+
+class _Passage:
+    """One request on its way."""
+
+    def __init__(self, proxy: Proxy, scope: Scope, request: Request, receive: Receive, send: Send) -> None:
+        self._proxy = proxy
+        self._scope = scope
+        self._request = request
+        self._receive = receive
+        self._send = send
+        self._started = False
+        self._stream = False
+        self._body: asyncio.Task[None] | None = None
+        self._body_failure: Exception | None = None
+        self._task = asyncio.current_task()
+        self._soon: asyncio.TimerHandle | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._left = False
+
+    async def run(self) -> None:
+        """Do it.
+
+        Raises:
+            Failed: There is no response.
+            ResponseCut: It broke off.
+        """
+        line: Line | None = None
+        try:
+            first, more = await self._first_piece()
+            if not more:
+                self._watch_soon()
+            line, upstream, message, payload = await self._ask(first, more)
+            if message.code == 101:
+                self._end_watch()
+                await tunnel(self._scope, self._receive, self._send, line, message)
+            else:
+                await self._pass_back(line, upstream, message, payload)
+        except ClientGone:
+            self._client_left()
+        except asyncio.CancelledError:
+            if not self._left or self._task is None:
+                raise
+            self._task.uncancel()
+            self._client_left()
+        finally:
+            self._end_watch()
+            if self._body is not None and not self._body.done():
+                self._body.cancel()
+            if line is not None:
+                line.close()
+
+    async def _ask(
+        self, first: bytes, more: bool
+    ) -> tuple[Line, Upstream, RawResponseMessage, aiohttp.StreamReader]:
+        """Send the request; return the connection, the upstream, and the head and body of the response."""
+        for tries in range(_KEPT_TRIES):
+            line, upstream = await self._proxy.connect()
+            try:
+                await self._send_request(line, upstream, first, more)
+                message, payload = await line.response()
+                if message.code == 101 and self._request.upgrade is None:
+                    raise BadAnswer("101 where nobody asked for another protocol")
+                return line, upstream, message, payload
+            except (BadAnswer, *UpstreamErrors) as error:
+                line.close()
+                if self._body_failure is not None:
+                    raise self._body_failure from error
+                if self._may_repeat(line, error) and tries < _KEPT_TRIES - 1:
+                    continue
+                status = 504 if isinstance(error, asyncio.TimeoutError) else 502
+                raise Failed(status, f"upstream {upstream.url}: {reason(error)}") from error
+            except BaseException:
+                line.close()
+                raise
+        raise AssertionError("unreachable")
+
+    def _may_repeat(self, line: Line, error: BaseException) -> bool:
+        """Whether the connection had been kept and most likely was closed before the request reached it."""
+        lost = isinstance(error, (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError))
+        return lost and not line.fresh and self._request.repeatable and not isinstance(error, TimeoutError)
+
+    # -- the request's body ---------------------------------------------------------------------------------
+
+    async def _first_piece(self) -> tuple[bytes, bool]:
+        """Return the first piece of the body, and whether there is more, before an upstream is troubled."""
+        if not self._request.has_body:
+            return b"", False
+        message = await self._receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        return message["body"], message["more_body"]
+
+    async def _send_request(self, line: Line, upstream: Upstream, first: bytes, more: bool) -> None:
+        request = self._request
+        data = request.head(upstream.authority)
+        if request.chunked:
+            data += b"%x\r\n%b\r\n" % (len(first), first) if first else b""
+            data += b"" if more else b"0\r\n\r\n"
+        else:
+            data += first
+        line.send(data, head=self._scope["method"] == "HEAD")
+        if more:
+            self._body = asyncio.create_task(self._send_body(line))
+        else:
+            line.sent()
+
+    async def _send_body(self, line: Line) -> None:
+        """Send the rest of the body as it comes. What fails ends the connection, and so the wait for it."""
+        try:
+            more = True
+            while more:
+                message = await self._receive()
+                if message["type"] != "http.request":
+                    raise ClientGone
+                more = message["more_body"]
+                if message["body"]:
+                    await line.send_more(message["body"], chunked=self._request.chunked)
+            line.sent(b"0\r\n\r\n" if self._request.chunked else b"")
+            self._watch_soon()
+        except ClientGone as gone:
+            self._body_failure = gone
+            line.abort()
+        except TimeoutError:
+            self._body_failure = Failed(504, "the upstream does not read the request")
+            line.abort()
+        except OSError:
+            pass  # it has closed; it may have answered before
+
+    # -- the response ---------------------------------------------------------------------------------------
+
+    async def _pass_back(
+        self, line: Line, upstream: Upstream, message: RawResponseMessage, payload: aiohttp.StreamReader
+    ) -> None:
+        fields = response_fields(message.raw_headers, bool(message.chunked))
+        if fields is None:
+            raise Failed(502, f"upstream {upstream.url}: a response field has a control character")
+        send = self._send
+        self._stream = any(n == b"content-type" and v.startswith(b"text/event-stream") for n, v in fields)
+        try:
+            piece = payload.read_nowait()
+            await send({"type": "http.response.start", "status": message.code, "headers": fields})
+            self._started = True
+            while not payload.at_eof():
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                try:
+                    piece = await payload.readany()
+                except UpstreamErrors as error:
+                    if isinstance(self._body_failure, ClientGone):
+                        raise self._body_failure from error
+                    self._proxy.report(upstream, self._scope, error)
+                    raise ResponseCut from error
+            if self._body is None or self._body.done():
+                line.release()
+            await send({"type": "http.response.body", "body": piece})
+        except OSError as error:
+            if isinstance(error, aiohttp.ClientError):
+                raise
+            raise ClientGone from error
+
+    # -- the client -----------------------------------------------------------------------------------------
+
+    def _watch_soon(self) -> None:
+        """Watch the client from a while on. Its body must have come: both take what it sends."""
+        self._soon = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._begin_watch)
+
+    def _begin_watch(self) -> None:
+        self._watch = asyncio.create_task(self._watch_client())
+
+    async def _watch_client(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._left = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def _end_watch(self) -> None:
+        if self._soon is not None:
+            self._soon.cancel()
+        if self._watch is not None:
+            self._watch.cancel()
+
+    def _client_left(self) -> None:
+        """The client is gone, or the server ends: a stream of events ends well, anything else is cut."""
+        if self._started and not self._stream:
+            raise ResponseCut
+
+
+def own_name() -> bytes:
+    """Return what this server calls itself in Via: the same in all workers, another elsewhere."""
+    seed = f"{socket.gethostname()} {os.getppid()}".encode()
+    return b"portway-" + blake2s(seed, digest_size=4).hexdigest().encode()
+
+
+def reason(error: BaseException) -> str:
+    """Return an error in one line, for the log."""
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "it closed the connection before it answered"
+    if isinstance(error, asyncio.TimeoutError):
+        return "it did not answer in time"
+    text = " ".join(str(getattr(error, "message", "") or str(error)).split())
+    return text[:300] or type(error).__name__
+
+
+async def _answer(send: Send, status: int) -> None:
+    body = _REASONS[status]
+    fields = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": body})
