@@ -104,7 +104,12 @@ def test_the_printed_configuration_has_no_secret(run: Run, project: Path) -> Non
     outcome = run("serve", "--print-config", "--stage", "prod", environ={"DB_PASSWORD": "hidden"})
     assert outcome.code == 0
     assert "hidden" not in outcome.out
-    assert "stages" not in outcome.err
+    (project / "portway.toml").write_text(outcome.out)
+    check_golden("routes-all", run("routes").out, project)
+    again = run("serve", "--print-config").out
+    assert again.count("[[routes]]") == 5
+    assert run("serve", "--print-config", "--stage", "prod").out.count("[stages.prod]") == 1
+    assert "${env:DB_PASSWORD}" in outcome.out
 
 
 def test_a_folder_that_is_not_there(run: Run, project: Path) -> None:

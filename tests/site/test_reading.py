@@ -6,10 +6,13 @@ import pickle
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from portway.config import resolve
+from portway.config.route_keys import KEYS, PATH, TARGETS
 from portway.errors import ConfigError
-from portway.site.reading import read_site
+from portway.site.reading import read_routes, read_site
 from portway.site.site import (
     AppTarget,
     CacheRule,
@@ -86,3 +89,101 @@ def test_mistakes(tmp_path: Path, route: str, text: str) -> None:
         site_of(tmp_path, f"[[routes]]\n{route}\n")
     assert text in str(caught.value)
     assert caught.value.hint
+
+
+BASE = """
+app = "shop:app"
+[[routes]]
+path = "/static/*"
+static = "public"
+cache = "no-cache"
+[[routes]]
+path = "/api/*"
+app = "api:app"
+"""
+
+
+def staged(folder: Path, text: str, stage: str = "prod") -> list[Route]:
+    (folder / "portway.toml").write_text(BASE + text)
+    return list(read_site(resolve({"stage": stage}, {}, folder)).routes)
+
+
+def test_a_stage_without_routes_has_those_of_the_file(tmp_path: Path) -> None:
+    assert [route.pattern for route in staged(tmp_path, "[stages.prod]")] == ["/static/*", "/api/*"]
+
+
+def test_an_equal_pattern_with_a_target_takes_the_place(tmp_path: Path) -> None:
+    routes = staged(
+        tmp_path, "[[stages.prod.routes]]\npath = 'static/*'\nproxy = 'https://cdn.example.com'\n"
+    )
+    assert [route.pattern for route in routes] == ["/static/*", "/api/*"]
+    assert routes[0].target == ProxyTarget(upstreams=("https://cdn.example.com",))
+
+
+def test_an_equal_pattern_without_a_target_changes_settings(tmp_path: Path) -> None:
+    routes = staged(
+        tmp_path, "[[stages.prod.routes]]\npath = '/static/*'\ncache = 'immutable'\nhidden = true\n"
+    )
+    target = routes[0].target
+    assert isinstance(target, StaticTarget)
+    assert (target.folder, target.hidden) == (str(tmp_path / "public"), True)
+    assert target.cache[0].value.endswith("immutable")
+
+
+def test_other_patterns_come_first(tmp_path: Path) -> None:
+    text = """
+    [[stages.live.routes]]
+    path = "/b"
+    redirect = "/"
+    [stages.prod]
+    extends = "live"
+    [[stages.prod.routes]]
+    path = "/a"
+    redirect = "/"
+    [[stages.prod.routes]]
+    path = "/b"
+    status = 301
+    """
+    routes = staged(tmp_path, text)
+    assert [route.pattern for route in routes] == ["/a", "/b", "/static/*", "/api/*"]
+    assert routes[1].target == RedirectTarget("/", 301)
+
+
+def test_a_mistake_names_the_stage(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"status of stages.prod.routes '/a' in portway.toml must be 301"):
+        staged(tmp_path, "[[stages.prod.routes]]\npath = '/a'\nredirect = '/'\nstatus = 200\n")
+
+
+def test_pyproject_has_routes_too(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[[tool.portway.routes]]\npath = '/x'\nredirect = '/y'\n")
+    site = read_site(resolve({}, {}, tmp_path))
+    assert (site.app, site.routes) == (None, (Route("/x", RedirectTarget("/y")),))
+
+
+def test_a_folder_starts_where_the_file_is(tmp_path: Path) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "live.toml").write_text("[[routes]]\npath = '/x/*'\nstatic = '../public'\n")
+    for name, start in (("conf/live.toml", tmp_path), ("live.toml", tmp_path / "conf")):
+        target = read_site(resolve({}, {}, start, name)).routes[0].target
+        assert isinstance(target, StaticTarget)
+        assert target.folder == str(tmp_path / "public")
+
+
+VALUES = st.recursive(
+    st.text("abc/*?:. ${}\0é", max_size=12) | st.integers() | st.booleans() | st.floats(),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text("ab*/", max_size=4), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+NAMES = sorted({PATH.name, *TARGETS, *(key.name for keys in KEYS.values() for key in keys), "x"})
+
+
+@settings(max_examples=300, deadline=None)
+@given(VALUES | st.lists(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=6) | VALUES, max_size=3))
+def test_whatever_the_tables_hold_only_errors_with_a_text_come_out(tables: object) -> None:
+    try:
+        read_routes([("", {"routes": tables})], "portway.toml", "/nowhere")
+    except ConfigError as error:
+        assert error.render().startswith("error: ")
+        assert "\0" not in error.render()

@@ -8,6 +8,7 @@ from portway.cli.command import SETTINGS, TopicCommand
 from portway.cli.options import given, load_settings, setting_parameters
 from portway.cli.server import run_server
 from portway.cli.session import Session
+from portway.config import Loaded
 from portway.config.show import show
 
 _HELP = """Serve APP, a WSGI or ASGI application, until a signal ends it.
@@ -21,9 +22,19 @@ def _serve(print_config: bool, **_: object) -> int:
     context = click.get_current_context()
     session: Session = context.obj
     if print_config:
-        click.echo(show(load_settings(context, session)), nl=False)
+        loaded = load_settings(context, session)
+        click.echo(show(loaded) + _tables(loaded), nl=False)
         return 0
     return run_server(given(context), context.params["config"], session)
+
+
+def _tables(loaded: Loaded) -> str:
+    """Return what the configuration says of the site, as TOML."""
+    if not loaded.has_routes and not loaded.variables and not loaded.settings.app.stage:
+        return ""
+    from portway.site.show import show_tables
+
+    return show_tables(loaded)
 
 
 def serve_command() -> click.Command:

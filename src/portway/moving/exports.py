@@ -44,12 +44,12 @@ def systemd(loaded: Loaded, place: Place) -> str:
     user += [f"Group={process.group}"] if process.group else []
     user += [f"UMask={process.umask:04o}"] if process.umask is not None else []
     writable = sorted({os.path.dirname(os.path.join(directory, log)) for log in _log_files(settings)})
-    command = [place.command, "serve", settings.app.app, *_flags(loaded, place)]
+    command = [place.command, "serve", *_app(settings), *_flags(loaded, place)]
     service = f"""\
 # /etc/systemd/system/portway.service
 # systemctl daemon-reload && systemctl enable --now portway.socket portway.service
 [Unit]
-Description=Portway serving {settings.app.app}
+Description=Portway serving {settings.app.app or "a site"}
 Requires=portway.socket
 After=network.target portway.socket
 
@@ -138,7 +138,7 @@ def docker(loaded: Loaded, place: Place) -> str:
         for address in map(parse_address, settings.listen.bind)
         if isinstance(address, TCPAddress)
     ] or [8000]
-    command = ["portway", "serve", settings.app.app]
+    command = ["portway", "serve", *_app(settings)]
     command += [part for port in ports for part in ("--bind", f"0.0.0.0:{port}")]
     command += _flags(loaded, Place("portway", place.directory, place.python), relative=True)
     words = ", ".join(map(json.dumps, command))
@@ -258,7 +258,8 @@ def _flags(loaded: Loaded, place: Place, relative: bool = False) -> list[str]:
     words: list[str] = []
     if loaded.file:
         path = loaded.file.path
-        words += ["--config", path if relative else os.path.join(place.directory, path)]
+        start = loaded.file.directory or place.directory
+        words += ["--config", path if relative else os.path.join(start, os.path.basename(path))]
     for declared in DECLARED:
         option, origin = declared.option, loaded.origins[declared.option.name]
         if option.name in ELSEWHERE or origin.source not in ("flag", "environment"):
@@ -271,6 +272,11 @@ def _flags(loaded: Loaded, place: Place, relative: bool = False) -> list[str]:
         else:
             words += [option.flag, _spelled(option.kind.to_toml(value))]
     return words
+
+
+def _app(settings: Settings) -> list[str]:
+    """APP, where there is one: a site may do without."""
+    return [settings.app.app] if settings.app.app else []
 
 
 def _spelled(toml: str) -> str:

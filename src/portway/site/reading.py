@@ -118,10 +118,19 @@ def read_routes(layers: Sequence[Layer], path: str, folder: str) -> tuple[Route,
     Raises:
         ConfigError: Something in them is wrong.
     """
+    return tuple(_route(table) for table in merged_tables(layers, path, folder))
+
+
+def merged_tables(layers: Sequence[Layer], path: str, folder: str) -> list[Table]:
+    """Return the tables of the routes, before what they hold is looked at; see `read_routes`.
+
+    Raises:
+        BadValue: `routes` is no array of tables.
+    """
     tables: list[Table] = []
     for prefix, layer in reversed(layers):
         tables = _over(tables, _tables(layer.get("routes", []), f"{prefix}routes", path, folder))
-    return tuple(_route(table) for table in tables)
+    return tables
 
 
 def _tables(value: object, part: str, path: str, folder: str) -> list[Table]:
