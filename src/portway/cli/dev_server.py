@@ -29,6 +29,7 @@ from portway.site.discovery import Choice, choose
 
 if TYPE_CHECKING:
     from portway.server.invocation import Configuration
+    from portway.site.site import Site
 
 DEV_SETTINGS = (
     *(
@@ -140,13 +141,26 @@ class _Project:
         if not settings.app.chdir and Path.cwd() != self.start:  # the key was taken out of the file
             app = msgspec.structs.replace(settings.app, chdir=str(self.start))
             settings = msgspec.structs.replace(settings, app=app)
-        return msgspec.structs.replace(now, settings=settings)
+        site = _uncached(now.site) if now.site is not None else None
+        return msgspec.structs.replace(now, settings=settings, site=site)
 
     def _found(self) -> str:
         """Return the application of the folder: the one that was found first, while its file is there."""
         if self.choice is None or not (self.folder / self.choice.chosen.file).exists():
             self.choice = choose(self.folder)
         return self.choice.chosen.target
+
+
+def _uncached(site: Site) -> Site:
+    """Return a site whose files a browser asks for each time."""
+    from portway.site.site import CacheRule, Route, StaticTarget
+
+    def route(one: Route) -> Route:
+        if not isinstance(one.target, StaticTarget):
+            return one
+        return Route(one.pattern, msgspec.structs.replace(one.target, cache=(CacheRule("/*", "no-cache"),)))
+
+    return msgspec.structs.replace(site, routes=tuple(map(route, site.routes)))
 
 
 def _with_app(settings: Settings, target: str) -> Settings:

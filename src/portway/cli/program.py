@@ -28,6 +28,7 @@ def program() -> Commands:
             "emulate": "portway.cli.emulate:emulate_command",
             "export": "portway.cli.exporting:export_command",
             "import": "portway.cli.importing:import_command",
+            "init": "portway.cli.init:init_command",
             "invoke": "portway.cli.invoke:invoke_command",
             "routes": "portway.cli.routes:routes_command",
             "top": "portway.cli.top:top_command",

@@ -134,6 +134,12 @@ def candidates(folder: Path) -> list[Candidate]:
     return list(unique.values())
 
 
+def modules(folder: Path) -> list[Module]:
+    """Return every file that is looked at, read."""
+    paths = [folder / MANAGE, *(path for path, _, _ in _files(folder))]
+    return [module for module in map(read_module, paths) if module is not None]
+
+
 def _rank(found: Found) -> int:
     if found.kind == "object":
         if found.name not in NAMES:

@@ -12,6 +12,7 @@ from portway.server.assignment import Assignment
 from portway.server.developing.answers import broken_page
 from portway.server.developing.asgi import DevelopingASGI
 from portway.server.developing.bulletin import Development
+from portway.server.developing.django import with_static_files
 from portway.server.developing.visitors import from_environ
 from portway.server.developing.wsgi import DevelopingWSGI
 from portway.server.reporter import Reporter
@@ -40,7 +41,8 @@ def wrapped(application: Application, assignment: Assignment, development: Devel
     """Return an application that shows errors to whoever may see them."""
     wrap: Callable[..., Any] = DevelopingWSGI if application.interface == "wsgi" else DevelopingASGI
     reporter = Reporter(assignment.shared.log)
-    shown = replace(application, app=wrap(application.app, development, assignment.generation, reporter))
+    app = wrap(with_static_files(application.app), development, assignment.generation, reporter)
+    shown = replace(application, app=app)
     beside: Application | None = getattr(application, "beside", None)  # a site's ASGI side, where it has both
     return shown if beside is None else replace(shown, beside=wrapped(beside, assignment, development))
 
