@@ -49,7 +49,7 @@ build/inplace.cfg:
 	printf '[build_ext]\nbuild_lib = build/lib\nbuild_temp = build/temp\n' > $@
 
 run: install
-	$(BIN)/portway serve examples/site/app.py
+	$(BIN)/portway serve --chdir examples/site
 
 test: install
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -1,6 +1,7 @@
 """Little Harbour: a first Flask site, with a template, static files, a form, SQLite and JSON.
 
-Start it from the top of the repository with `portway serve examples/site/app.py`.
+Start it from the top of the repository with `portway serve --chdir examples/site`; portway.toml beside this
+file has its static files served without it.
 """
 
 import sqlite3

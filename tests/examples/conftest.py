@@ -21,6 +21,7 @@ EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 # Name, what `portway serve` is given, and the framework that the page names.
 APPLICATIONS = {
     "site": ([str(EXAMPLES / "site" / "app.py")], "Flask"),
+    "site-with-routes": (["", "--chdir", str(EXAMPLES / "site")], "Flask"),
     "api": ([str(EXAMPLES / "api" / "app.py")], "FastAPI"),
     "django-wsgi": (["harbour.wsgi:application", "--chdir", str(EXAMPLES / "django")], "Django"),
     "django-asgi": (["harbour.asgi:application", "--chdir", str(EXAMPLES / "django")], "Django"),

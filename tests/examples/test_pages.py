@@ -12,6 +12,8 @@ from urllib.request import OpenerDirector
 import pytest
 
 from tests.examples.conftest import EXAMPLES, Example
+from tests.support.client import get
+from tests.support.processes import Portway
 
 
 def text(visitor: OpenerDirector, example: Example, path: str, data: dict[str, str] | None = None) -> str:
@@ -52,6 +54,15 @@ def test_static_file_arrives_byte_for_byte(
     with visitor.open(example.get(f"/static/{name}")) as answer:
         assert answer.headers.get_content_type() == kind
         assert answer.read() == (EXAMPLES / "site" / "static" / name).read_bytes()
+
+
+def test_routes_answer_without_the_application() -> None:
+    with Portway("", "--chdir", str(EXAMPLES / "site")) as server:
+        answer = get(server.ready().address, "/favicon.ico")
+        assert (answer.status, answer.headers["location"]) == (302, "/static/bell.svg")
+        answer = get(server.address, "/static/bell.svg")
+        assert answer.headers["cache-control"] == "public, max-age=3600"
+        assert answer.body == (EXAMPLES / "site" / "static" / "bell.svg").read_bytes()
 
 
 def test_form_lists_matches(example: Example, visitor: OpenerDirector) -> None:
