@@ -1,5 +1,6 @@
 """The throughput workloads, with what the project wants to reach in each."""
 
+from bench import static
 from bench.workload import Target, Workload
 
 WSGI_SERVERS = ("portway", "fastpysgi", "bjoern", "granian", "gunicorn", "waitress")
@@ -57,6 +58,24 @@ def _both(
         )
         for interface in ("wsgi", "asgi")
     ]
+
+
+STATIC_SERVERS = ("portway", "nginx", "nginx-cached", "granian", "whitenoise")
+
+
+def _file(name: str, title: str, file: str, *, unchanged: bool = False) -> Workload:
+    return Workload(
+        f"static-{name}",
+        f"Static files, {title}",
+        "static",
+        "static",
+        STATIC_SERVERS,
+        path=f"/static/{file}",
+        length=static.FILES[file],
+        headers=(f"If-Modified-Since: {static.LAST_MODIFIED}",) if unchanged else (),
+        nginx="static",
+        targets=(Target("nginx", 0.8, 1.0), Target("granian", 3, 10), Target("whitenoise", 3, 10)),
+    )
 
 
 def _page(name: str, title: str, interface: str) -> Workload:
@@ -130,6 +149,10 @@ WORKLOADS = {
         ),
         *_both("10k", "10 KB response", "/10k", 10 * 1024),
         *_both("1m", "1 MB response", "/1m", 1024 * 1024),
+        _file("1k", "1 KB", "1k.css"),
+        _file("100k", "100 KB", "100k.js"),
+        _file("10m", "10 MB", "10m.bin"),
+        _file("304", "304 Not Modified of 1 KB", "1k.css", unchanged=True),
         *_both("pieces", "100 pieces of 100 bytes", "/pieces", 100 * 100),
     )
 }

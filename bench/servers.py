@@ -10,10 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bench import static
 from bench.paths import BENCH, VENV
 
 BIN = VENV / "bin"
 PYTHON = str(BIN / "python")
+STATIC = "static"
+"""The interface of workloads that serve the folder of bench/static.py."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Launch:
 
     Args:
         app: `module:attribute`; for nginx the name of a block in NGINX below.
-        interface: "wsgi" or "asgi".
+        interface: "wsgi", "asgi" or "static".
         port: where to listen on 127.0.0.1.
         workers: worker processes.
         threads: WSGI threads of a worker, for the servers that have them.
@@ -58,9 +61,10 @@ class Server:
 
 def portway(launch: Launch) -> list[str]:
     """Portway itself; PORTWAY_BIN names another build of it."""
-    line = [os.environ.get("PORTWAY_BIN", str(BIN / "portway")), "serve", launch.app]
+    line = [os.environ.get("PORTWAY_BIN", str(BIN / "portway")), "serve"]
+    line += ["--config", str(static.configuration())] if launch.interface == STATIC else [launch.app]
     line += ["--bind", f"127.0.0.1:{launch.port}", "--workers", str(launch.workers)]
-    if launch.interface == "wsgi":
+    if launch.interface != "asgi":
         line += ["--threads", str(launch.threads)]
     if launch.connections > 8000:
         line += ["--limit-connections", str(launch.connections * 2)]
@@ -85,15 +89,20 @@ def bjoern(launch: Launch) -> list[str]:
 
 def granian(launch: Launch) -> list[str]:
     """One runtime thread. More blocking threads only cost it speed unless the application blocks."""
-    line = [str(BIN / "granian"), "--interface", launch.interface, "--host", "127.0.0.1"]
+    app, interface = launch.app, launch.interface
+    if interface == STATIC:
+        app, interface = "bench.apps.hello_wsgi:app", "wsgi"
+    line = [str(BIN / "granian"), "--interface", interface, "--host", "127.0.0.1"]
     line += ["--port", str(launch.port), "--workers", str(launch.workers), "--runtime-threads", "1"]
     line += ["--http", "1", "--no-ws", "--no-access-log", "--log-level", "warning", "--loop", "uvloop"]
-    if launch.interface == "wsgi":
+    if launch.interface == STATIC:
+        line += ["--static-path-route", "/static", "--static-path-mount", str(static.FOLDER)]
+    if interface == "wsgi":
         line += ["--blocking-threads", str(launch.threads if launch.blocking else 1)]
     if launch.connections > 1000:  # its backpressure counts connections, not requests
         line += ["--backlog", str(launch.connections * 2)]
         line += ["--backpressure", str(launch.connections * 2)]
-    return [*line, launch.app]
+    return [*line, app]
 
 
 def gunicorn(launch: Launch) -> list[str]:
@@ -111,6 +120,11 @@ def uvicorn(launch: Launch) -> list[str]:
     line = [str(BIN / "uvicorn"), "--host", "127.0.0.1", "--port", str(launch.port)]
     line += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
     return [*line, "--timeout-keep-alive", "120", "--workers", str(launch.workers), launch.app]
+
+
+def whitenoise(launch: Launch) -> list[str]:
+    """WhiteNoise under gunicorn's threads."""
+    return gunicorn(replace(launch, app="bench.apps.static_whitenoise:app", interface="wsgi"))
 
 
 def hypercorn(launch: Launch) -> list[str]:
@@ -135,17 +149,24 @@ def chalice_local(launch: Launch) -> list[str]:
 
 NGINX = {
     "hello": 'default_type text/plain; return 200 "Hello, World!";',
+    "static": f"root {static.FOLDER.parent};",
+    "static-cached": f"root {static.FOLDER.parent}; open_file_cache max=1000 inactive=60s;",
 }
 
 
 def nginx(launch: Launch) -> list[str]:
-    """nginx with one worker process, returning a constant"""
+    """nginx with one worker process, returning a constant or, with sendfile, files"""
     from bench.nginx import write_configuration
 
     path = write_configuration(
         launch.port, launch.workers, max(1024, launch.connections * 2), NGINX[launch.app]
     )
     return ["nginx", "-p", str(path.parent), "-c", str(path)]
+
+
+def nginx_cached(launch: Launch) -> list[str]:
+    """The same, with files kept open and looked at again once a minute."""
+    return nginx(replace(launch, app=f"{launch.app}-cached"))
 
 
 def engine_script(path: str) -> Server:
@@ -168,15 +189,18 @@ def at_314(server: Server) -> Server:
     return Server(f"{server.name}-3.14", server.interfaces, command)
 
 
+FILES = frozenset({STATIC})
 WSGI, ASGI, BOTH = frozenset({"wsgi"}), frozenset({"asgi"}), frozenset({"wsgi", "asgi"})
 SERVERS = {
     server.name: server
     for server in (
-        Server("nginx", frozenset({"static"}), nginx),
-        Server("portway", BOTH, portway),
+        Server("nginx", FILES, nginx),
+        Server("nginx-cached", FILES, nginx_cached),
+        Server("portway", BOTH | FILES, portway),
         Server("fastpysgi", BOTH, fastpysgi),
         Server("bjoern", WSGI, bjoern),
-        Server("granian", BOTH, granian),
+        Server("granian", BOTH | FILES, granian),
+        Server("whitenoise", FILES, whitenoise),
         Server("gunicorn", BOTH, gunicorn),
         Server("waitress", WSGI, waitress),
         Server("uvicorn", ASGI, uvicorn),

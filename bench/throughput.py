@@ -7,7 +7,7 @@ from bench.result import Result, Row, Verdict
 from bench.rounds import Series, best, ratio, saving
 from bench.workload import Options, Workload
 
-NOT_PEERS = frozenset({"nginx", "portway"})
+NOT_PEERS = frozenset({"nginx", "nginx-cached", "portway"})
 LOAD_FULL = 0.95
 """From this share of its core on, wrk is the limit."""
 

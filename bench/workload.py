@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from bench import wrk
+from bench import static, wrk
 from bench.paths import LOAD
 from bench.process import BenchError, Running, fetch, free_port, running
 from bench.rounds import Series, in_turns
@@ -33,7 +33,7 @@ class Workload:
         name: on the command line and in the tables.
         title: one line for the tables.
         app: `module:attribute`.
-        interface: "wsgi" or "asgi".
+        interface: "wsgi", "asgi" or "static".
         servers: names, Portway's included.
         path, method, body: the request; a wrk script makes it when it is not a plain GET.
         script: file in bench/load for wrk.
@@ -166,6 +166,8 @@ def measure(
 
     A server that fails keeps its reason in `Series.failure`; the others go on.
     """
+    if workload.interface == "static":
+        static.make()
     series = {server.name: Series(server.name) for server in servers}
     with ExitStack() as stack:
         up: dict[str, Running] = {}
