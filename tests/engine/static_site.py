@@ -151,11 +151,11 @@ def ask_on(
     wire: Wire, path: str, fields: Mapping[str, str] | None = None, method: str = "GET", body: bytes = b""
 ) -> Response:
     """Make one request; return its response."""
-    wire.send(request(path, fields, method, body))
+    wire.send(bytes_of(path, fields, method, body))
     return wire.final(method)
 
 
-def request(
+def bytes_of(
     path: str, fields: Mapping[str, str] | None = None, method: str = "GET", body: bytes = b""
 ) -> bytes:
     """Return the bytes of a request."""
