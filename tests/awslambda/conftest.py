@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from portway.awslambda import handler
 from portway.awslambda.adapter import LambdaHandler
+from portway.awslambda.emulator.function import Function, command_of
 from tests.awslambda.applications import Application
+from tests.awslambda.emulated import FN, Emulated
+from tests.awslambda.peers import needs
 
 Handler = Callable[..., LambdaHandler]
+CLIENTS = [pytest.param("aws", marks=needs("awslambdaric")), "portway"]
 
 
 @pytest.fixture(params=["wsgi", "asgi"])
@@ -54,3 +59,27 @@ def made() -> Iterator[Handler]:
 def lambda_handler(application: Application, interface: str, made: Handler) -> LambdaHandler:
     """A handler over the recording application."""
     return made(getattr(application, interface), lifespan="off")
+
+
+@pytest.fixture(params=CLIENTS)
+def client(request: pytest.FixtureRequest) -> str:
+    """The Runtime API's client."""
+    return str(request.param)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[..., Emulated]]:
+    """Make pools that end with the test."""
+    (tmp_path / "fn.py").write_text(FN)
+    pools: list[Emulated] = []
+
+    def made(client: str = "portway", handler: str = "fn.handler", **options: Any) -> Emulated:
+        own = {name: options.pop(name) for name in ("limit", "reload") if name in options}
+        function = Function(command_of(client, handler), handler, tmp_path, **options)
+        pools.append(Emulated(function, **own))
+        return pools[-1]
+
+    yield made
+    for pool in pools:
+        pool.close()
+        assert len(pool) == 0

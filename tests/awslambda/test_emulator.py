@@ -5,135 +5,18 @@ from __future__ import annotations
 import io
 import json
 import os
-import threading
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from portway.awslambda.emulator.function import Function, command_of, own_options
-from portway.awslambda.emulator.invocation import Answer, BrokenStream, Invocation
+from portway.awslambda.emulator.invocation import BrokenStream
 from portway.awslambda.emulator.invocations import PATH as INVOCATIONS
 from portway.awslambda.emulator.invocations import Invocations
-from portway.awslambda.emulator.pool import Pool, Throttled
+from portway.awslambda.emulator.pool import Throttled
+from tests.awslambda.emulated import FN, WAIT_S, Emulated, body, state, until
 from tests.awslambda.front_doors import Wire, function_url
-from tests.awslambda.peers import needs
-
-WAIT_S = 20.0
-
-FN = """
-import os, signal, sys, threading, time
-
-def handler(event, context):
-    what = event.get("do")
-    if what == "raise": raise ValueError("bad")
-    if what == "exit": os._exit(event["code"])
-    if what == "kill": os.kill(os.getpid(), signal.SIGKILL)
-    if what == "hang": time.sleep(60)
-    if what == "large": return "x" * 7_000_000
-    if what == "eat":
-        eaten = []
-        while True: eaten.append(b"y" * 1_000_000)
-    if what == "fork":
-        if os.fork() == 0: time.sleep(60)
-    if what == "both":  # parent and child come back
-        os.fork()
-        return {"pid": os.getpid(), "event": event}
-    if what == "stream":
-        return pieces()
-    if what == "wait":
-        open(event["here"], "w").close()
-        while not os.path.exists(event["until"]): time.sleep(0.005)
-    if what == "beat":
-        def beat():
-            while True:
-                with open("beats", "a") as file: file.write(".")
-                time.sleep(0.002)
-        threading.Thread(target=beat, daemon=True).start()
-    if what == "environ": return dict(os.environ)
-    if what == "context":
-        return {"arn": context.invoked_function_arn, "left": context.get_remaining_time_in_millis(),
-                "memory": context.memory_limit_in_mb, "client": context.client_context.custom}
-    return {"pid": os.getpid(), "event": event}
-
-def pieces():
-    yield b"one"
-    os.fork()
-    yield b"two"
-"""
-
-CLIENTS = [pytest.param("aws", marks=needs("awslambdaric")), "portway"]
-Make = Callable[..., Pool]
-
-
-class Emulated(Pool):
-    """A pool that keeps its log and knows how to ask."""
-
-    def __init__(self, function: Function, **options: Any) -> None:
-        self.lines: list[str] = []
-        super().__init__(function, self.lines.append, **options)
-
-    def ask(self, event: Any, **options: Any) -> Answer:
-        """Return the answer to an event, after its environment is free or gone."""
-        return self.done(self.submit(json.dumps(event).encode(), **options))
-
-    def done(self, invocation: Invocation) -> Answer:
-        """Return the answer to an invocation, after its environment is free or gone."""
-        answer = invocation.wait(WAIT_S)
-        assert answer is not None
-        assert invocation.finished.wait(WAIT_S)
-        return answer
-
-    @property
-    def log(self) -> str:
-        """Lambda's own lines."""
-        return "\n".join(self.lines)
-
-
-@pytest.fixture(params=CLIENTS)
-def client(request: pytest.FixtureRequest) -> str:
-    """The Runtime API's client."""
-    return str(request.param)
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Callable[..., Emulated]]:
-    """Make pools that end with the test."""
-    (tmp_path / "fn.py").write_text(FN)
-    pools: list[Emulated] = []
-
-    def made(client: str = "portway", handler: str = "fn.handler", **options: Any) -> Emulated:
-        own = {name: options.pop(name) for name in ("limit", "reload") if name in options}
-        function = Function(command_of(client, handler), handler, tmp_path, **options)
-        pools.append(Emulated(function, **own))
-        return pools[-1]
-
-    yield made
-    for pool in pools:
-        pool.close()
-        assert len(pool) == 0
-
-
-def body(answer: Answer) -> Any:
-    """Return an answer's JSON, after checking that it is no error."""
-    assert not answer.error, answer
-    return json.loads(answer.body)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition that another process brings about."""
-    deadline = time.monotonic() + WAIT_S
-    tick = threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline
-        tick.wait(0.005)
-
-
-def state(pid: int) -> str:
-    """Return a process's state: "S" sleeping, "T" stopped."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def test_an_environment_serves_one_event_after_another(client: str, make: Any) -> None:

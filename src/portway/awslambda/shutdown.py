@@ -55,8 +55,10 @@ def _register(address: str) -> None:
             "POST", "/2020-01-01/extension/register", b'{"events":[]}', {"Lambda-Extension-Name": _NAME}
         )
         response = connection.getresponse()
-        response.read()
+        problem = response.read()
         identifier = response.getheader("Lambda-Extension-Identifier")
+        if response.status == 403 and b"Extension.InvalidExtensionState" in problem:
+            return  # another process of this multi-concurrency environment has registered for all of them
         if response.status != 200 or not identifier:
             raise HTTPException(f"status {response.status}")
     except (OSError, HTTPException) as error:

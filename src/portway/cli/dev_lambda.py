@@ -19,8 +19,9 @@ from portway.errors import BadValue, Conflict
 
 _DOOR = ("api-stage", "binary-media-types", "multi-value-headers")
 _MIB = 1 << 20
+_THREADS_MOST = 500
 _ANSWERING = 4
-"""Threads beyond one for each environment: they say that all are busy."""
+"""Threads beyond one for each event at once: they say that all environments are busy."""
 
 LAMBDA_SETTINGS = (*NAMES, *_DOOR, "bind", "access-log", "log-level")
 """The declared options that it takes."""
@@ -88,7 +89,8 @@ def run_as_lambda(context: click.Context, session: Session, given: dict[str, Any
     resources = resources_of(function, door.kind)
     front = FrontDoor(door, pool, log_line, streams=given["stream"], cors=cors, resources=resources)
     try:
-        serve_single(front, with_room(loaded.settings, limit + _ANSWERING, 11 * _MIB), started)
+        threads = min(limit * max(1, function.concurrency), _THREADS_MOST) + _ANSWERING
+        serve_single(front, with_room(loaded.settings, threads, 11 * _MIB), started)
     finally:
         pool.close()
     return 0

@@ -64,7 +64,7 @@ def _emulate(**_: Any) -> int:
 
     pool = Pool(function, log_line, limit=1)
     try:
-        serve_single(Invocations(pool), with_room(settings, 4, 7 * _MIB), started)
+        serve_single(Invocations(pool), with_room(settings, function.concurrency + 4, 7 * _MIB), started)
     finally:
         pool.close()
     return 0

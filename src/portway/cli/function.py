@@ -64,6 +64,18 @@ def function_parameters() -> list[click.Parameter]:
         click.Option(["--function-name"], metavar="NAME", default="", help="The function's name."),
         click.Option(["--region"], metavar="REGION", default="us-east-1", help="AWS_REGION. [us-east-1]"),
         click.Option(["--snapstart"], is_flag=True, help="Initialise the function as SnapStart does."),
+        click.Option(
+            ["--max-concurrency"],
+            metavar="N",
+            help="Events at once in one environment, as on Lambda Managed Instances; it is told so in "
+            "AWS_LAMBDA_MAX_CONCURRENCY. Without it, one after another.",
+        ),
+        click.Option(
+            ["--extensions"],
+            metavar="DIR",
+            help="A directory of external extensions, each of whose files is run beside the function: "
+            "/opt/extensions on Lambda.",
+        ),
     ]
 
 
@@ -94,6 +106,10 @@ def function_of(
     name = parameters["function_name"] or re.sub(r"[^A-Za-z0-9_-]", "-", root.name)[:64] or "function"
     if not _FUNCTION_NAME.fullmatch(name):
         raise BadValue("--function-name", name, "must be letters, digits, - and _, 64 at most")
+    concurrency = parameters["max_concurrency"] or variables.get("AWS_LAMBDA_MAX_CONCURRENCY")
+    extensions = Path(parameters["extensions"]).resolve() if parameters["extensions"] else None
+    if extensions is not None and not extensions.is_dir():
+        raise BadValue("--extensions", parameters["extensions"], "must be a directory")
     return Function(
         command=command_of(client, _MAIN),
         handler=_MAIN,
@@ -104,6 +120,8 @@ def function_of(
         timeout_s=_timeout(parameters["function_timeout"], loaded.settings.function.timeout),
         environ={**variables, "PORTWAY_APP": app},
         snapstart=parameters["snapstart"],
+        concurrency=_read(Count(1, 1600), "--max-concurrency", concurrency) if concurrency else 0,
+        extensions=extensions,
     )
 
 

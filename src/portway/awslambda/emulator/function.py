@@ -19,6 +19,8 @@ from ..options import FIELDS
 ACCOUNT = "123456789012"
 INIT_LIMIT_S = 10.0
 """What Lambda gives an initialisation. It starts one that takes longer over again; here the event fails."""
+MULTI_INIT_LIMIT_S = 130.0
+"""What it gives one of a multi-concurrency environment, unless the function's timeout is longer."""
 
 
 _OF_THE_SERVER_TOO = frozenset(("access_log", "app", "factory", "interface", "lifespan", "root_path"))
@@ -40,6 +42,8 @@ class Function:
         environ: The function's own environment variables.
         snapstart: Whether it is initialised for a snapshot (`AWS_LAMBDA_INITIALIZATION_TYPE`).
         init_limit_s: How long its initialisation may take.
+        concurrency: How many events a multi-concurrency environment takes at once; 0 for an ordinary one.
+        extensions: The directory of external extensions, or None.
     """
 
     command: tuple[str, ...]
@@ -52,6 +56,17 @@ class Function:
     environ: Mapping[str, str] = field(default_factory=dict)
     snapstart: bool = False
     init_limit_s: float = INIT_LIMIT_S
+    concurrency: int = 0
+    extensions: Path | None = None
+
+    @property
+    def init_s(self) -> float:
+        """How long the initialisation may take: longer in a multi-concurrency environment."""
+        return max(MULTI_INIT_LIMIT_S, self.timeout_s) if self.concurrency else self.init_limit_s
+
+    def extension_files(self) -> list[Path]:
+        """Return the external extensions: the files of their directory, all of them, as Lambda does."""
+        return sorted(path for path in self.extensions.iterdir() if path.is_file()) if self.extensions else []
 
     @property
     def arn(self) -> str:
@@ -98,8 +113,28 @@ def variables(function: Function, runtime_api: str) -> dict[str, str]:
         "LAMBDA_RUNTIME_DIR": "/var/runtime",
         "_HANDLER": function.handler,
         **function.environ,
+        **({"AWS_LAMBDA_MAX_CONCURRENCY": str(function.concurrency)} if function.concurrency else {}),
         "AWS_LAMBDA_RUNTIME_API": runtime_api,
     }
+
+
+_OF_THE_RUNTIME_ALONE = frozenset(
+    (
+        "AWS_EXECUTION_ENV",
+        "AWS_LAMBDA_LOG_GROUP_NAME",
+        "AWS_LAMBDA_LOG_STREAM_NAME",
+        "AWS_XRAY_CONTEXT_MISSING",
+        "LAMBDA_RUNTIME_DIR",
+        "LAMBDA_TASK_ROOT",
+        "PYTHONPATH",
+        "_HANDLER",
+    )
+)
+
+
+def extension_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what of a function's variables its external extensions have."""
+    return {name: value for name, value in environ.items() if name not in _OF_THE_RUNTIME_ALONE}
 
 
 def _python_path() -> str:

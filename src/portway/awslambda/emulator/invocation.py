@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -23,9 +23,13 @@ class Stream:
     """A streamed answer between the Runtime API's thread, which writes, and the front door's, which reads.
 
     A reader that goes away calls `abandon`; the function goes on, as on Lambda.
+
+    Args:
+        on_end: Called once, when the function has written all of it or can write no more.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_end: Callable[[], None] = lambda: None) -> None:
+        self._on_end = on_end
         self._changed = threading.Condition()
         self._pieces: deque[bytes] = deque()
         self._abandoned = False
@@ -35,9 +39,7 @@ class Stream:
     def put(self, data: bytes) -> None:
         """Add a piece, waiting while too many wait for the reader."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: len(self._pieces) < _PIECES_MOST or self._abandoned or self._ended
-            )
+            self._changed.wait_for(lambda: len(self._pieces) < _PIECES_MOST or self._abandoned or self._ended)
             if not self._abandoned and not self._ended:
                 self._pieces.append(data)
                 self._changed.notify_all()
@@ -49,10 +51,12 @@ class Stream:
             error: The kind of error that ended it, or "".
         """
         with self._changed:
-            if not self._ended:
-                self._ended = True
-                self._error = error
-                self._changed.notify_all()
+            if self._ended:
+                return
+            self._ended = True
+            self._error = error
+            self._changed.notify_all()
+        self._on_end()
 
     def abandon(self) -> None:
         """Say that nobody reads any longer."""

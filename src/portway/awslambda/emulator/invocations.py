@@ -3,7 +3,8 @@
     POST /2015-03-31/functions/function/invocations      the event → the function's answer
 
 Statuses are those of AWS's emulator: 200 for an answer and for a function's own error, 502 when the
-environment ended with it, 200 and a sentence when the time was up. One invocation at a time; others wait.
+environment ended with it, 200 and a sentence when the time was up. One invocation at a time, or as many
+as the environment takes; others wait.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 from ..events.source import BUFFERED_LIMIT
 from .invocation import BrokenStream, Invocation
-from .pool import Pool
+from .pool import Pool, Throttled
 
 PATH = "/2015-03-31/functions/function/invocations"
 _EVENT_LIMIT = BUFFERED_LIMIT
@@ -32,7 +33,7 @@ class Invocations:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._turn = threading.Lock()
+        self._turn = threading.Semaphore(max(1, pool.function.concurrency))
         self._last: Invocation | None = None
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -51,9 +52,14 @@ class Invocations:
 
     def _invoked(self, event: bytes, context: str, start_response: Any) -> Iterable[bytes]:
         with self._turn:
-            if self._last is not None:
+            if self._last is not None and not self._pool.function.concurrency:
                 self._last.finished.wait()  # what a function does after its answer comes first
-            invocation = self._last = self._pool.submit(event, client_context=context)
+            try:
+                invocation = self._last = self._pool.submit(event, client_context=context)
+            except Throttled as error:  # workers that go on although their time is up
+                return _answer(
+                    start_response, "429 Too Many Requests", _error("TooManyRequestsException", str(error))
+                )
             answer = invocation.wait()
             assert answer is not None
             try:

@@ -1,4 +1,5 @@
-"""A function's environments: started on demand up to a limit, each with one invocation at a time.
+"""A function's environments: started on demand up to a limit, each with one invocation at a time, or as
+many as it takes.
 
 The one that was free last is used first, as Lambda does. When the code has changed, the environments
 that ran the old one are replaced as they come free.
@@ -42,8 +43,8 @@ class Pool:
             (lambda: version(function.task_root)) if reload else (lambda: None)
         )
         self._lock = threading.Condition()
-        self._idle: list[Environment] = []
-        self._all: dict[Environment, object] = {}
+        self._all: dict[Environment, object] = {}  # the one that was free last comes last
+        self._leaving: list[Environment] = []
         self._closed = False
 
     def submit(self, event: bytes, *, trace: str = "", client_context: str = "") -> Invocation:
@@ -65,7 +66,8 @@ class Pool:
         """End every environment."""
         with self._lock:
             self._closed = True
-            leaving = [threading.Thread(target=environment.close) for environment in self._all]
+            every = [*self._all, *self._leaving]
+            leaving = [threading.Thread(target=environment.close) for environment in every]
         for thread in leaving:  # at the same time: each may take half a second
             thread.start()
         for thread in leaving:
@@ -81,16 +83,16 @@ class Pool:
             with self._lock:
                 # Who has just got an answer may be quicker than the environment that gave it.
                 self._lock.wait_for(
-                    lambda: self._idle or not any(one.finishing for one in self._all), _FINISHING_S
+                    lambda: any(one.free for one in self._all) or not any(one.finishing for one in self._all),
+                    _FINISHING_S,
                 )
-                if not self._idle:
-                    return None
-                environment = self._idle.pop()
-                fresh = self._all.get(environment, found) == found
-            if fresh:
-                return environment
-            self._log("the code has changed: a new environment takes over")
-            environment.close()
+                old = next((one for one, ran in self._all.items() if ran != found and one.idle), None)
+                if old is None:
+                    fresh = (one for one, ran in reversed(self._all.items()) if ran == found and one.free)
+                    return next(fresh, None)
+            if not old.over:
+                self._log("the code has changed: a new environment takes over")
+            old.close()
 
     def _started(self, found: object) -> Environment:
         with self._lock:
@@ -102,12 +104,9 @@ class Pool:
 
     def _freed(self, environment: Environment) -> None:
         with self._lock:
-            if environment.over:
-                self._all.pop(environment, None)
-                if environment in self._idle:
-                    self._idle.remove(environment)
-            else:
-                self._idle.append(environment)
+            found = self._all.pop(environment, None)
+            if not environment.over:
+                self._all[environment] = found
+            else:  # its extensions may have two seconds yet
+                self._leaving = [one for one in self._leaving if not one.ended] + [environment]
             self._lock.notify_all()
-
-

@@ -7,20 +7,24 @@ knows the protocol; what happened is its `Host`'s business (`environment`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import socket
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
+from uuid import uuid4
 
 from ..events.source import BUFFERED_LIMIT
 from ..runtime.api import ERROR_TYPE, VERSION
-from .function import Function
+from .function import ACCOUNT, Function
 from .invocation import Invocation, Stream
 
 STREAM_LIMIT = 200 * 1024 * 1024
 """Bytes of a streamed answer at most."""
 
 _PREFIX = f"/{VERSION}/runtime/"
+_EXTENSION = "/2020-01-01/extension/"
+_IDENTIFIER = "Lambda-Extension-Identifier"
 _MODE = "Lambda-Runtime-Function-Response-Mode"
 _LARGEST_HEADER_BODY = 1 << 20
 
@@ -45,8 +49,12 @@ class Host(Protocol):
 
     function: Function
 
-    def next(self) -> Invocation | None:
-        """Return the next invocation, whenever it comes; None when the environment ends."""
+    def next(self, connected: Callable[[], bool]) -> Invocation | None:
+        """Return the next invocation, whenever it comes; None when the runtime or its connection is gone.
+
+        Args:
+            connected: Tells whether whoever asked is still there.
+        """
 
     def respond(self, request_id: str, body: bytes, content_type: str) -> None:
         """Take an invocation's answer."""
@@ -66,11 +74,14 @@ class Host(Protocol):
     def restore(self) -> None:
         """Hear that the function is ready for its snapshot, and is restored from it with the answer."""
 
-    def register(self, name: str) -> str:
+    def register(self, name: str, events: object) -> str:
         """Register an extension; return its identifier."""
 
-    def wait_for_end(self) -> None:
-        """Return when the environment ends."""
+    def extension_next(self, identifier: str) -> dict[str, object] | None:
+        """Return an extension's next event, whenever it comes; None when the environment has ended."""
+
+    def extension_failed(self, identifier: str, kind: str) -> None:
+        """Hear that an extension cannot go on."""
 
 
 class _Connection(BaseHTTPRequestHandler):
@@ -88,17 +99,45 @@ class _Connection(BaseHTTPRequestHandler):
         elif self.path == f"{_PREFIX}restore/next":
             host.restore()
             self._answer(200, b"")
-        elif self.path == "/2020-01-01/extension/event/next":
-            host.wait_for_end()
-            self.close_connection = True
+        elif self.path == f"{_EXTENSION}event/next":
+            self._guarded(self._extension_next)
         else:
             self._answer(404, b"404 page not found\n", **{"Content-Type": "text/plain"})
 
     def do_POST(self) -> None:
         self._guarded(self._post)
 
+    def do_PUT(self) -> None:
+        self._guarded(self._put)
+
+    def _put(self) -> None:
+        """Answer a subscription to logs or telemetry as AWS's emulator does."""
+        self._body()
+        kind = {"/2020-08-15/logs": "Logs", "/2022-07-01/telemetry": "Telemetry"}.get(self.path)
+        if kind is None:
+            raise Refused(404, "NotFound", f"no such call: {self.path}")
+        error = {"errorType": f"{kind}.NotSupported", "errorMessage": f"{kind} API is not supported"}
+        self._answer(202, json.dumps(error).encode())
+
+    def _connected(self) -> bool:
+        """Tell whether the other side has not closed the connection."""
+        try:
+            return bool(self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+    def _extension_next(self) -> None:
+        event = self.server.host.extension_next(self.headers.get(_IDENTIFIER, ""))
+        if event is None:
+            self.close_connection = True
+            return
+        fields = {"Lambda-Extension-Event-Identifier": str(uuid4())}
+        self._answer(200, json.dumps(event).encode(), **fields)
+
     def _next(self) -> None:
-        invocation = self.server.host.next()
+        invocation = self.server.host.next(self._connected)
         if invocation is None:
             self.close_connection = True
             return
@@ -118,6 +157,13 @@ class _Connection(BaseHTTPRequestHandler):
             case ["", "2020-01-01", "extension", "register"]:
                 self._register()
                 return
+            case ["", "2020-01-01", "extension", "init" | "exit", "error"]:
+                self._body()
+                kind = self.headers.get("Lambda-Extension-Function-Error-Type", "")
+                if not kind:
+                    text = "Lambda-Extension-Function-Error-Type not found"
+                    raise Refused(403, "Extension.MissingHeader", text)
+                host.extension_failed(self.headers.get(_IDENTIFIER, ""), kind)
             case _:
                 self._body()
                 raise Refused(404, "NotFound", f"no such call: {self.path}")
@@ -188,16 +234,21 @@ class _Connection(BaseHTTPRequestHandler):
             self._trailers[name.strip().lower()] = value.strip()
 
     def _register(self) -> None:
-        self._body()
+        body = self._body()
         function = self.server.host.function
-        identifier = self.server.host.register(self.headers.get("Lambda-Extension-Name", ""))
+        try:
+            events = json.loads(body)["events"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise Refused(403, "InvalidRequestFormat", str(error)) from None
+        identifier = self.server.host.register(self.headers.get("Lambda-Extension-Name", ""), events)
         about = {
             "functionName": function.name,
             "functionVersion": "$LATEST",
             "handler": function.handler,
         }
-        fields = {"Lambda-Extension-Identifier": identifier, "Content-Type": "application/json"}
-        self._answer(200, json.dumps(about).encode(), **fields)
+        if "accountId" in self.headers.get("Lambda-Extension-Accept-Feature", ""):
+            about["accountId"] = ACCOUNT
+        self._answer(200, json.dumps(about).encode(), **{_IDENTIFIER: identifier})
 
     def _guarded(self, call: Any) -> None:
         try:
