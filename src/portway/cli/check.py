@@ -10,7 +10,7 @@ import click
 from portway.cli.command import SETTINGS, TopicCommand
 from portway.cli.options import given, load_settings, setting_parameters
 from portway.cli.preflight import preflight
-from portway.cli.server import environment_in, site_of
+from portway.cli.server import environment_in, settings_of, site_of
 from portway.cli.session import Session
 from portway.config import Loaded, Settings, resolve
 from portway.config.worker_range import spell_workers
@@ -18,7 +18,7 @@ from portway.errors import PortwayError
 
 if TYPE_CHECKING:
     from portway.apps import Application
-    from portway.site.site import AppTarget, Site
+    from portway.site.site import Site
 
 _HELP = """Validate the configuration and import APP, without starting anything.
 
@@ -44,12 +44,12 @@ def _check(**_: object) -> int:
     try:
         environment = environment_in(loaded, session)  # applications may need it to be imported
         os.environ.update((name, value) for name, value in environment or () if name not in os.environ)
-        applications = _applications(loaded, site)
+        application = _application(loaded, site)
     except PortwayError:
         if described:  # shown even where a secret or an application cannot be had
             _print([*facts, *described])
         raise
-    _print([*facts, *_server_facts(loaded.settings, applications), *described])
+    _print([*facts, *_server_facts(loaded.settings, application), *described])
     return 0
 
 
@@ -57,46 +57,34 @@ def _print(facts: list[tuple[str, str]]) -> None:
     click.echo("\n".join(f"{name:<14}{value}" for name, value in facts))
 
 
-def _applications(loaded: Loaded, site: Site | None) -> list[Application]:
-    """Import all applications, that of what no route takes first."""
-    app, found = loaded.settings.app, []
-    from portway.apps import load  # late: `serve` has no use for it in this process
+def _application(loaded: Loaded, site: Site | None) -> Application:
+    """Import the application, and those of routes with it."""
+    app, function = settings_of(loaded, site).app, loaded.settings.function
+    if site is not None and site.has_mounts:
+        from portway.site.mounts import load_site
 
-    if app.app:
-        found.append(
-            load(
-                app.app,
-                factory=app.factory,
-                interface=app.interface,
-                chdir=app.chdir,
-                env_file=app.env_file,
-                function=loaded.settings.function,
-            )
+        application: Application = load_site(site, app, function, lambda line: None)
+    else:
+        from portway.apps import load  # late: `serve` has no use for it in this process
+
+        application = load(
+            app.app,
+            factory=app.factory,
+            interface=app.interface,
+            chdir=app.chdir,
+            env_file=app.env_file,
+            function=function,
         )
-    found += [load(one.app, interface=one.interface) for one in _mounted(site)]
-    for text in dict.fromkeys(text for application in found for text in application.warnings):
+    for text in application.warnings:
         click.echo(f"warning: {text}", err=True)
-    return found
+    return application
 
 
-def _mounted(site: Site | None) -> list[AppTarget]:
-    """Return the applications of routes, each once."""
-    if site is None:
-        return []
-    from portway.site.site import AppTarget
-
-    targets = [route.target for route in site.routes]
-    return list({one.app: one for one in targets if isinstance(one, AppTarget)}.values())
-
-
-def _server_facts(settings: Settings, applications: list[Application]) -> list[tuple[str, str]]:
-    facts = []
-    for one in applications:
-        facts += [("application", one.name), ("interface", one.label)]
-    has_threads = any(one.interface == "wsgi" for one in applications)
-    threads = f", {settings.process.threads} threads each" if has_threads else ""
+def _server_facts(settings: Settings, application: Application) -> list[tuple[str, str]]:
+    threads = f", {settings.process.threads} threads each" if application.interface == "wsgi" else ""
     return [
-        *facts,
+        ("application", application.name if settings.app.app else "none"),
+        ("interface", application.label),
         ("listening on", ", ".join(settings.listen.bind)),
         ("workers", f"{spell_workers(settings.process.workers)}{threads}"),
     ]

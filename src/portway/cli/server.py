@@ -12,7 +12,7 @@ import msgspec
 
 from portway.cli.preflight import preflight
 from portway.cli.session import Session
-from portway.config import Loaded, resolve
+from portway.config import Loaded, Settings, resolve
 
 if TYPE_CHECKING:
     from portway.server.invocation import Configuration
@@ -93,12 +93,18 @@ def configuration_of(loaded: Loaded, session: Session) -> Configuration:
     """Return what the server is told."""
     from portway.server.invocation import Configuration
 
-    site, settings = site_of(loaded), loaded.settings
-    if site is not None and site.app is None:
-        from portway.site.nothing import NAME
+    site = site_of(loaded)
+    return Configuration(settings_of(loaded, site), site, environment_in(loaded, session))
 
-        settings = msgspec.structs.replace(settings, app=msgspec.structs.replace(settings.app, app=NAME))
-    return Configuration(settings, site, environment_in(loaded, session))
+
+def settings_of(loaded: Loaded, site: Site | None) -> Settings:
+    """Return the options; a site without an application has one that says 404."""
+    settings = loaded.settings
+    if site is None or site.app is not None:
+        return settings
+    from portway.site.nothing import NAME
+
+    return msgspec.structs.replace(settings, app=msgspec.structs.replace(settings.app, app=NAME))
 
 
 def _read_again(
