@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from portway.config import resolve
 from portway.errors import SecretUnavailable
 from portway.site.environment import environment_of
 from tests.awslambda.peers import needs
+from tests.support.client import get
+from tests.support.processes import Portway, wait_for_end
 
 pytestmark = [needs("ministack", "botocore"), pytest.mark.timeout(120)]
 
@@ -193,6 +196,40 @@ while True:
         pass
     peer.close()
 """
+
+
+APP = """
+import os
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [os.environ["TOKEN"].encode()]
+"""
+
+
+def test_a_rotated_secret_arrives_with_a_reload(cloud: Cloud, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    (tmp_path / "portway.toml").write_text('app = "app:app"\nenv = { TOKEN = "${secret:rotated}" }\n')
+    secrets = cloud.client("secretsmanager")
+    secrets.create_secret(Name="rotated", SecretString="first-value")
+    with Portway("", "--workers", "2", env=cloud.environ, cwd=tmp_path) as server:
+        assert get(server.ready().address).body == b"first-value"
+        secrets.put_secret_value(SecretId="rotated", SecretString="second-value")
+        old = server.workers()
+        server.send(signal.SIGHUP)
+        server.ready(2)
+        for worker in old:
+            wait_for_end(worker)
+        assert get(server.address).body == b"second-value"
+        server.wait_for("reload: the environment")
+
+        secrets.delete_secret(SecretId="rotated", ForceDeleteWithoutRecovery=True)
+        server.send(signal.SIGHUP)
+        server.wait_for("reload: refused.*rotated.*does not exist")
+        assert get(server.address).body == b"second-value"
+        os.kill(server.workers()[0], signal.SIGKILL)  # its successor has the value without asking
+        server.wait_for("worker .*(died|killed|ended|gone)")
+        server.stop()
+    assert "-value" not in server.log
 
 
 def test_a_project_cannot_get_between(cloud: Cloud, tmp_path: Path) -> None:
