@@ -35,6 +35,7 @@ cdef extern from * nogil:
 
 cdef enum:
     TICK_US = 1000              # how long a call may take before the lead changes
+    TICK_MOST_US = 4000         # and how late that may be noticed when all calls were fast for a while
     QUIET_TICKS = 50            # without a call, after which the watcher stops looking
     SLOW_US = 800               # a call expected to take this long is made without the lead
     WOKEN = 0
@@ -172,6 +173,7 @@ cdef class Crew:
     cdef int watch(self, int me) noexcept nogil:
         """Look at the leader's timestamp every millisecond while there are calls."""
         cdef int quiet = 0
+        cdef long long tick = TICK_US
         cdef uint64_t since, seen = self.calls
         while True:
             if quiet >= QUIET_TICKS:
@@ -183,13 +185,18 @@ cdef class Crew:
                     if self.watcher != me or self.stopped:
                         return WOKEN
                 self.parked = 0
-            elif PyThread_acquire_lock_timed(self.locks[me], TICK_US, 0) == PY_LOCK_ACQUIRED:
+            elif PyThread_acquire_lock_timed(self.locks[me], tick, 0) == PY_LOCK_ACQUIRED:
                 if self.watcher != me or self.stopped:
                     return WOKEN
             since = pw_load(self.call_since_ns)
             if since and pw_now_ns() - since >= TICK_US * 1000:
                 return OVERDUE
-            quiet = quiet + 1 if self.calls == seen else 0
+            if self.calls == seen:
+                quiet += 1
+                tick = TICK_US
+            else:                           # each look interrupts the leader: look less often while calls come and go
+                quiet = 0
+                tick = min(tick + TICK_US // 4, <long long>TICK_MOST_US)
             seen = self.calls
 
     cdef void stop(self) noexcept:
