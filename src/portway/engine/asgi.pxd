@@ -15,9 +15,11 @@ cdef class ASGIEngine(ASGIBase):
     cdef dict state
     cdef object closed
     cdef object timer
-    cdef object make_task
+    cdef dict task_options
     cdef object context         # the one that requests begin with
     cdef FirstStep first_step
+    cdef object stand_in        # its call_soon
+    cdef dict loop_names        # the loop's attributes
     cdef bint eager             # tasks run their first step when they are made
     cdef bint step_now          # they do not by themselves, but can be made to
     cdef bint batch             # events are being handled and no task is current

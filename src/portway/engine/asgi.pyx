@@ -9,9 +9,9 @@ the batch: by `eager_start` from Python 3.12 on, by hand before.
 import asyncio
 import sys
 from contextvars import copy_context
-from functools import partial
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.dict cimport PyDict_DelItem, PyDict_SetItem
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
@@ -27,6 +27,7 @@ from portway.engine.request_id cimport request_id
 from portway.engine.scope cimport base_scope, make_scope
 
 cdef extern from "Python.h":
+    object PyObject_Call(object callable, tuple arguments, dict keywords)
     int PyContext_Enter(object context) except -1
     int PyContext_Exit(object context) except -1
 
@@ -39,11 +40,14 @@ cdef enum:
 
 cdef double PAUSE_S = 0.05
 
+cdef object Task = asyncio.Task
+cdef str CALL_SOON = sys.intern("call_soon")
+
 
 cdef class FirstStep:
     """Stands in for `loop.call_soon` while a Task is made, before Python 3.12, and keeps what the Task asks for."""
 
-    def __call__(self, step, *arguments, context=None):
+    def call_soon(self, step, *arguments, context=None):
         if self.step is None and type(step).__name__ == "TaskStepMethWrapper":
             self.step = step
             self.context = context
@@ -72,11 +76,16 @@ cdef class ASGIEngine(ASGIBase):
         self.state = state
         self.strand = self.new_strand(0)
         self.eager = sys.version_info >= (3, 12)
-        self.make_task = partial(asyncio.Task, eager_start=True) if self.eager else asyncio.Task
+        # made once: a dict for the keywords of each Task would cost as much as copying a small scope
+        self.task_options = {"loop": loop, "name": "request"}
+        if self.eager:
+            self.task_options["eager_start"] = True
         self.first_step = FirstStep.__new__(FirstStep)
         self.first_step.loop = loop
+        self.stand_in = self.first_step.call_soon
+        self.loop_names = getattr(loop, "__dict__", None)
         # somebody else's replacement of call_soon is not ours to take away
-        self.step_now = not self.eager and "call_soon" not in getattr(loop, "__dict__", ())
+        self.step_now = not self.eager and self.loop_names is not None and "call_soon" not in self.loop_names
         if self.poller.portable:
             self.poller.hook = self.watch_portable
             # opened before there was a hook
@@ -296,25 +305,25 @@ cdef class ASGIEngine(ASGIBase):
         cdef FirstStep first = self.first_step
         if not self.batch:
             # inside another request's task: what that one put into its context is none of this one's business
-            task = self.make_task(exchange, loop=self.loop, name="request", context=self.context.copy())
+            task = Task(exchange, context=self.context.copy(), **self.task_options)
             if exchange.running:
                 exchange.task = task        # else it is over already, and this would be a cycle
             return 0
         self.batch = False
         try:
             if self.eager:
-                task = self.make_task(exchange, loop=self.loop, name="request")
+                task = PyObject_Call(Task, (exchange,), self.task_options)
                 if exchange.running:
                     exchange.task = task
                 return 0
             if not self.step_now:
-                exchange.task = self.make_task(exchange, loop=self.loop, name="request")
+                exchange.task = PyObject_Call(Task, (exchange,), self.task_options)
                 return 0
-            self.loop.call_soon = first
+            PyDict_SetItem(self.loop_names, CALL_SOON, self.stand_in)
             try:
-                task = self.make_task(exchange, loop=self.loop, name="request")
+                task = PyObject_Call(Task, (exchange,), self.task_options)
             finally:
-                del self.loop.call_soon
+                PyDict_DelItem(self.loop_names, CALL_SOON)
             step, context = first.step, first.context
             first.step = first.context = None
             exchange.task = task
