@@ -88,6 +88,7 @@ def _page(name: str, title: str, interface: str) -> Workload:
         servers,
         contains=b"<li>Teapot, 12.50</li>",
         targets=PEERS_ABOVE,
+        closes=interface == "wsgi",
     )
 
 

@@ -23,6 +23,7 @@ class Series:
         load: the command that made each sample.
         samples: one a round.
         failure: why it has no figures, empty when it has.
+        omits: what it leaves out that the others do; it is then no peer to compare with.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Series:
     load: str = ""
     samples: list[Sample] = field(default_factory=list)
     failure: str = ""
+    omits: str = ""
 
     @property
     def rate(self) -> float:

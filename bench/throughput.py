@@ -23,8 +23,8 @@ def find(series: Sequence[Series], name: str) -> Series | None:
 
 
 def best_peer(series: Sequence[Series]) -> Series | None:
-    """Return the fastest server that is neither Portway nor nginx."""
-    return best([one for one in series if base(one.name) not in NOT_PEERS])
+    """Return the fastest server that is neither Portway nor nginx and does the whole work."""
+    return best([one for one in series if base(one.name) not in NOT_PEERS and not one.omits])
 
 
 def verdicts(workload: Workload, series: Sequence[Series]) -> list[Verdict]:
@@ -84,5 +84,6 @@ def result(workload: Workload, series: Sequence[Series], options: Options) -> Re
         [row(one, first, nginx) for one in sorted(series, key=lambda one: -one.rate)],
         options=f"{options.rounds} rounds of {options.seconds:g} s",
         verdicts=verdicts(workload, series),
+        notes=[f"{one.name} {one.omits}: not counted as best peer." for one in series if one.omits],
         raw=[asdict(one) for one in series],
     )

@@ -14,6 +14,7 @@ from bench.rounds import Series, in_turns
 from bench.servers import Launch, Server
 
 SERVER_CORE, LOAD_CORE = 0, 1
+CLOSING = "bench.apps.closing_wsgi:app"
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Workload:
         threads: WSGI threads.
         blocking: see Launch.
         python314: the Python servers run on Python 3.14.
+        closes: the framework does work when its response is closed; a server that never does that is named.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Workload:
     threads: int = 4
     blocking: bool = False
     python314: bool = False
+    closes: bool = False
 
     def launch(self, server: Server) -> Launch:
         """Return what `server` is asked to run for it."""
@@ -150,6 +153,15 @@ def bring_up(workload: Workload, server: Server, stack: ExitStack) -> Running:
     return up
 
 
+def forgets_to_close(server: Server, launch: Launch) -> bool:
+    """Whether the server never calls `close()` of a WSGI response, which PEP 3333 requires."""
+    port = free_port()
+    command = pinned(server.command(replace(launch, app=CLOSING).at(port)))
+    with running(server.name, command, port):
+        answers = [fetch(port, "/", "GET", None)[1] for _ in range(3)]
+    return int(answers[-1]) == 0
+
+
 def warm_up(workload: Workload, port: int, requests: int = 300) -> None:
     """Make enough requests on one connection that caches, memory and specialised bytecode have settled."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
@@ -173,6 +185,8 @@ def measure(
         up: dict[str, Running] = {}
         for server in servers:
             try:
+                if workload.closes and forgets_to_close(server, workload.launch(server)):
+                    series[server.name].omits = "never calls close() of a response (PEP 3333)"
                 up[server.name] = bring_up(workload, server, stack)
             except (BenchError, OSError, http.client.HTTPException) as error:
                 series[server.name].failure = str(error)
