@@ -7,9 +7,9 @@ from bench.result import Result, Row, Verdict
 from bench.rounds import Series, best, ratio, saving
 from bench.workload import Options, Workload
 
-NOT_PEERS = frozenset({"nginx", "nginx-cached", "portway"})
-LOAD_FULL = 0.95
-"""From this share of its core on, wrk is the limit."""
+NOT_PEERS = frozenset({"nginx", "nginx-cached", "portway", "portway-asyncio"})
+LOAD_FULL, LOAD_HIGH = 0.95, 0.9
+"""From the first share of its core on wrk is the limit; from the second on, if the server had time to spare."""
 
 
 def base(name: str) -> str:
@@ -27,6 +27,12 @@ def best_peer(series: Sequence[Series]) -> Series | None:
     return best([one for one in series if base(one.name) not in NOT_PEERS and not one.omits])
 
 
+def held_back(one: Series) -> bool:
+    """Whether wrk, and not the server, set the rate."""
+    load = one.middle("load_cpu")
+    return load >= LOAD_FULL or (load >= LOAD_HIGH and one.middle("server_cpu") < LOAD_HIGH)
+
+
 def verdicts(workload: Workload, series: Sequence[Series]) -> list[Verdict]:
     """Compare Portway with every target of the workload that could be measured."""
     ours, found = find(series, "portway"), []
@@ -34,7 +40,7 @@ def verdicts(workload: Workload, series: Sequence[Series]) -> list[Verdict]:
         other = best_peer(series) if target.other == "best" else find(series, target.other)
         if ours and other:
             rates, costs = ratio(ours, other), saving(ours, other)
-            if ours.middle("load_cpu") >= LOAD_FULL:  # a rate that wrk sets says nothing of the server
+            if held_back(ours):  # a rate that wrk sets says nothing of the server
                 what, reached = (
                     f"× {other.name} by processor time (by rate, which wrk limited, {rates:.2f})",
                     costs,
