@@ -119,7 +119,7 @@ WORKLOADS = {
             "ASGI, 13-byte body",
             "bench.apps.hello_asgi:app",
             "asgi",
-            ("nginx", *ASGI_SERVERS),
+            ("nginx", "portway-asyncio", *ASGI_SERVERS),
             length=13,
             targets=(Target("best", 1.4, 1.8), Target("uvicorn", 2.5, 3.5)),
         ),

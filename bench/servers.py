@@ -31,6 +31,7 @@ class Launch:
         threads: WSGI threads of a worker, for the servers that have them.
         connections: most connections the workload will hold open.
         blocking: the application sleeps: pools must really have `threads` threads.
+        uvloop: Portway's event loop is uvloop, as the peers' is; else asyncio's own, its default.
     """
 
     app: str
@@ -40,6 +41,7 @@ class Launch:
     threads: int = 4
     connections: int = 256
     blocking: bool = False
+    uvloop: bool = False
 
     def at(self, port: int) -> "Launch":
         """Return the same launch on another port."""
@@ -66,9 +68,16 @@ def portway(launch: Launch) -> list[str]:
     line += ["--bind", f"127.0.0.1:{launch.port}", "--workers", str(launch.workers)]
     if launch.interface != "asgi":
         line += ["--threads", str(launch.threads)]
+    elif launch.uvloop:
+        line += ["--loop", "uvloop"]
     if launch.connections > 8000:
         line += ["--limit-connections", str(launch.connections * 2)]
     return line
+
+
+def portway_asyncio(launch: Launch) -> list[str]:
+    """Portway on the event loop that it takes by default."""
+    return portway(replace(launch, uvloop=False))
 
 
 def fastpysgi(launch: Launch) -> list[str]:
@@ -197,6 +206,7 @@ SERVERS = {
         Server("nginx", FILES, nginx),
         Server("nginx-cached", FILES, nginx_cached),
         Server("portway", BOTH | FILES, portway),
+        Server("portway-asyncio", ASGI, portway_asyncio),
         Server("fastpysgi", BOTH, fastpysgi),
         Server("bjoern", WSGI, bjoern),
         Server("granian", BOTH | FILES, granian),

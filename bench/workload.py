@@ -72,7 +72,9 @@ class Workload:
     def launch(self, server: Server) -> Launch:
         """Return what `server` is asked to run for it."""
         app = self.nginx if server.name == "nginx" else self.app
-        return Launch(app, self.interface, threads=self.threads, blocking=self.blocking)
+        return Launch(
+            app, self.interface, threads=self.threads, blocking=self.blocking, uvloop=not self.python314
+        )
 
 
 @dataclass(frozen=True)
