@@ -132,8 +132,8 @@ def start(name: str, command: Sequence[str], port: int, *, env: dict[str, str] |
     logs = BUILD / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / f"{name}-{port}.log"
-    # PYTHONPATH: every server finds bench.apps, whatever it puts first on sys.path itself. PYTHONHASHSEED: with
-    # a seed of its own, each process has other collisions in its dicts, which moves a framework's page by some percent.
+    # PYTHONPATH: every server finds bench.apps, whatever it puts first on sys.path itself. PYTHONHASHSEED:
+    # with a seed of its own each process has other collisions in its dicts, which moves pages by some percent.
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),

@@ -9,7 +9,7 @@ from bench.workload import Options, Workload
 
 NOT_PEERS = frozenset({"nginx", "nginx-cached", "portway", "portway-asyncio"})
 LOAD_FULL, LOAD_HIGH = 0.95, 0.9
-"""From the first share of its core on wrk is the limit; from the second on, if the server had time to spare."""
+"""From the first share of its core on, wrk is the limit; from the second on, if the server had time left."""
 
 
 def base(name: str) -> str:
