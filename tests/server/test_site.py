@@ -110,6 +110,14 @@ def test_a_reload_refuses_what_a_start_would(project: Path, text: str, why: str)
         assert get(server.address, "/old/x").headers["location"] == "/new/x"
 
 
+def test_a_start_tells_what_never_matches(project: Path) -> None:
+    with (project / "portway.toml").open("a") as file:
+        file.write('[[routes]]\npath = "/old/x"\nredirect = "/"\n')
+    with Portway("", cwd=project) as server:
+        server.ready()
+        assert "warning: routes '/old/x' never matches: '/old/*' before it takes all" in server.log
+
+
 RULES = (
     ("/old*", "/*"),
     ("/a/*/b*", "/x/*/y#top"),

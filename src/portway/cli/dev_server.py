@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from portway.cli.preflight import preflight
-from portway.cli.server import configuration_of, files_of
+from portway.cli.server import configuration_of, files_of, warn_of
 from portway.cli.session import Session
 from portway.config import Loaded, Settings, resolve
 from portway.config.declared import DECLARED
@@ -93,6 +93,7 @@ def run_dev(flags: Mapping[str, object], config: str | None, session: Session) -
     if directory := loaded.settings.app.chdir:
         os.chdir(directory)
     now = project.configuration(loaded)
+    warn_of(now)
     invocation = Invocation(
         partial(_again, project), str(project.start), files_of(loaded), developing=str(project.folder)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -44,6 +45,7 @@ def run_server(flags: Mapping[str, object], config: str | None, session: Session
     from portway.server.invocation import Invocation
 
     told = configuration_of(loaded, session)
+    warn_of(told)
     return serve(told.settings, Invocation(read, str(start), files_of(loaded)), told.site, told.environment)
 
 
@@ -95,6 +97,17 @@ def configuration_of(loaded: Loaded, session: Session) -> Configuration:
 
     site = site_of(loaded)
     return Configuration(settings_of(loaded, site), site, environment_in(loaded, session))
+
+
+def warn_of(configuration: Configuration) -> None:
+    """Print what is most likely a mistake in the routes."""
+    if configuration.site is None:
+        return
+    from portway.site.review import review
+
+    for remark in review(configuration.site, configuration.settings.listen.bind):
+        if remark.level == "warning":
+            print(f"warning: {remark.text}", file=sys.stderr, flush=True)
 
 
 def settings_of(loaded: Loaded, site: Site | None) -> Settings:
