@@ -80,7 +80,7 @@ class ProxyTarget(Struct, frozen=True, kw_only=True):
     """Servers that answer instead.
 
     Attributes:
-        upstreams: Their URLs (http or https, host, optional port), no path behind; tried in order.
+        upstreams: Their URLs without a path, asked in turn; see `upstreams.py`.
         connect_timeout_s: Seconds for a connection to one of them.
         read_timeout_s: Seconds between two pieces of its response.
         keep_host: Whether it gets the client's Host field; else its own.

@@ -1,11 +1,11 @@
-"""The URLs that a proxy route sends requests to."""
+"""The URLs that a proxy route sends requests to: http, https, or http+unix with the path of a Unix socket."""
 
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-_FORM = re.compile(r"(https?)://([^/?#\\\s]+)(/?)", re.ASCII)
+_FORM = re.compile(r"(https?|http\+unix)://([^/?#\\\s]+)(/?)", re.ASCII)
 
 
 def problem_of(url: str) -> str:
@@ -17,6 +17,9 @@ def problem_of(url: str) -> str:
         return "must end with its host and port: the path is the request's own"
     if "@" in form[2]:
         return "must not hold a password, which logs and messages would show"
+    if form[1] == "http+unix":
+        named = unquote(form[2]).startswith("/")
+        return "" if named else "must name a socket: http+unix://%2Frun%2Fapp.sock is /run/app.sock"
     try:
         parts = urlsplit(url)
         named = bool(parts.hostname) and (parts.port is None or parts.port > 0) and parts.netloc[-1] != ":"

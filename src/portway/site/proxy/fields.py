@@ -91,10 +91,13 @@ def read_request(scope: dict[str, Any], name: bytes, *, keep_host: bool, strip: 
         if b"upgrade" in listed and scope["http_version"] == "1.1" and scope["method"] == "GET":
             upgrade = b", ".join(said.get(b"upgrade", ())) or None
         lines = _without(lines, listed)
-    if upgrade is not None:
-        lines += (b"connection: Upgrade\r\nupgrade: ", upgrade, b"\r\n")
     chunked = b"transfer-encoding" in said
     length = said.get(b"content-length")
+    has_body = chunked or (bool(length) and length != [b"0"])
+    if has_body:
+        upgrade = None
+    if upgrade is not None:
+        lines += (b"connection: Upgrade\r\nupgrade: ", upgrade, b"\r\n")
     if chunked:
         lines += (b"transfer-encoding: chunked\r\n",)
     elif length:
@@ -103,7 +106,6 @@ def read_request(scope: dict[str, Any], name: bytes, *, keep_host: bool, strip: 
     passed = _elements(said.get(b"via", ()))
     own_hop = b"%b %b" % (scope["http_version"].encode(), name)
     lines += (b"via: ", b", ".join([*passed, own_hop]), b"\r\n\r\n")
-    has_body = chunked or (bool(length) and length != [b"0"])
     host = said.get(b"host")
     return Request(
         start=b"%b %b HTTP/1.1\r\nhost: " % (scope["method"].encode("latin-1"), _target(scope, strip)),
@@ -112,7 +114,7 @@ def read_request(scope: dict[str, Any], name: bytes, *, keep_host: bool, strip: 
         chunked=chunked,
         has_body=has_body,
         repeatable=not has_body and scope["method"] in _IDEMPOTENT,
-        upgrade=None if has_body else upgrade,
+        upgrade=upgrade,
         loops=len(passed) >= MOST_HOPS or any(hop.split()[1:2] == [name] for hop in passed),
     )
 

