@@ -133,7 +133,7 @@ def start(name: str, command: Sequence[str], port: int, *, env: dict[str, str] |
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / f"{name}-{port}.log"
     # PYTHONPATH: every server finds bench.apps, whatever it puts first on sys.path itself. PYTHONHASHSEED:
-    # with a seed of its own each process has other collisions in its dicts, which moves pages by some percent.
+    # a seed of its own gives each process other collisions in its dicts, which moves pages by some percent.
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
