@@ -30,8 +30,12 @@ ROOMS = (
     "cost",
     "moving",
     "cli",
+    "embedding",
+    "testing",
     "__main__",
 )
+# The package itself offers names of its rooms, each loaded when it is first used: see below.
+FACADE = PACKAGE
 # The Lambda runtime has no compiled engine, so this room does without it and what is built on it.
 LAMBDA_ROOM = "awslambda"
 LAMBDA_AVOIDS = ("engine", "protocols", "server")
@@ -106,8 +110,24 @@ def room(name: str) -> str | None:
 def edges() -> frozenset[tuple[str, str]]:
     """Return every (importing module, imported module) inside the package."""
     return frozenset(
-        (name, target) for name, paths in FILES.items() for path in paths for target in targets(path)
+        (name, target)
+        for name, paths in FILES.items()
+        if name != FACADE
+        for path in paths
+        for target in targets(path)
     )
+
+
+def test_importing_the_package_imports_nothing_of_it() -> None:
+    program = f"import sys, {PACKAGE}; print([name for name in sys.modules if name.startswith('{PACKAGE}.')])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_the_package_offers_what_it_says() -> None:
+    program = f"import {PACKAGE} as p; print([type(getattr(p, name)).__name__ for name in p.__all__])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "['type', 'str', 'function', 'module']\n"
 
 
 def test_the_walk_sees_the_package() -> None:

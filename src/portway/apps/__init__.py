@@ -6,7 +6,7 @@ command line nor the arbiter needs.
 
 from portway.apps.asgi2 import SingleCallable
 from portway.apps.detect import detect
-from portway.apps.load import Application, load
+from portway.apps.load import Application, adopt, load, name_of
 from portway.apps.target import Target, parse_target
 
-__all__ = ["Application", "SingleCallable", "Target", "detect", "load", "parse_target"]
+__all__ = ["Application", "SingleCallable", "Target", "adopt", "detect", "load", "name_of", "parse_target"]

@@ -115,6 +115,20 @@ def _names(owner: Any) -> list[str]:
         return []  # a __dir__ of the application's own that raises; the hint is lost, nothing else
 
 
+def make(factory: Any, target: Target) -> Any:
+    """Return what a factory that takes no arguments makes.
+
+    Args:
+        factory: What to call.
+        target: What messages call it.
+
+    Raises:
+        AppImportError: It raised.
+        NotAnApplication: It cannot be called, or not so.
+    """
+    return _make(factory, target, ".".join(target.attribute), Call((), {}))
+
+
 def _make(factory: Any, target: Target, name: str, call: Call) -> Any:
     text = f"{target.place}:{name}"
     if not callable(factory):

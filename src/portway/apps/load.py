@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +13,7 @@ from msgspec import Struct
 
 from portway.apps.asgi2 import SingleCallable
 from portway.apps.detect import Detected, detect
-from portway.apps.find import describe, find
+from portway.apps.find import describe, find, make
 from portway.apps.importing import import_target
 from portway.apps.target import Target, parse_target
 from portway.config.settings import Function
@@ -71,14 +73,58 @@ def load(
     parsed = parse_target(target)
     if chdir:
         _change_directory(target, chdir)
+    _set_environment(env_file)
+    module = import_target(parsed, Path.cwd())
+    found, name = find(module, parsed, factory)
+    return _application(parsed, found, name, interface, function or Function())
+
+
+def adopt(
+    found: Any,
+    *,
+    factory: bool = False,
+    interface: str = "auto",
+    env_file: str = "",
+    function: Function | None = None,
+) -> Application:
+    """Take an application that the program has already, or make it with a factory that it has.
+
+    Args:
+        found: The application, or a function that returns it.
+        factory: Whether to call it even when it takes arguments.
+        interface: As for `load`.
+        env_file: Environment file, read before a factory is called; "" for none.
+        function: How a Lambda handler is served; None is every default.
+
+    Raises:
+        AppImportError: The factory raised.
+        NotAnApplication: It is not WSGI, ASGI or a Lambda handler, or not clearly one of them.
+        ConfigFileError: The environment file cannot be read.
+    """
+    name = name_of(found)
+    module, _, attribute = name.partition(":")
+    target = Target(name, module, "", tuple(attribute.split(".")), None)
+    _set_environment(env_file)
+    if factory or (interface == "auto" and detect(found) == "factory"):
+        found, name = make(found, target), f"{name}()"
+    return _application(target, found, name, interface, function or Function())
+
+
+def name_of(found: Any) -> str:
+    """Return what messages call an object of the program: "module:function", or "module:Class"."""
+    named = found if inspect.isroutine(found) or inspect.isclass(found) else type(found)
+    module = getattr(named, "__module__", None) or "builtins"
+    # of something inside a function as much as a name can say
+    words = re.findall(r"[^\W\d]\w*", getattr(named, "__qualname__", "").replace("<locals>", ""))
+    return f"{module}:{'.'.join(words) or 'app'}"
+
+
+def _set_environment(env_file: str) -> None:
     if env_file:
         from portway.config.env_file import read_env_file  # late: most servers have none
 
         for name, value in read_env_file(env_file).items():
             os.environ.setdefault(name, value)
-    module = import_target(parsed, Path.cwd())
-    found, name = find(module, parsed, factory)
-    return _application(parsed, found, name, interface, function or Function())
 
 
 def _change_directory(target: str, directory: str) -> None:

@@ -97,7 +97,7 @@ def run_dev(flags: Mapping[str, object], config: str | None, session: Session) -
     invocation = Invocation(
         partial(_again, project), str(project.start), files_of(loaded), developing=str(project.folder)
     )
-    return serve(now.settings, invocation, now.site, now.environment)
+    return serve(now, invocation)
 
 
 def _again(project: _Project) -> Configuration:

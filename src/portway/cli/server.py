@@ -16,13 +16,13 @@ from portway.cli.session import Session
 from portway.config import Loaded, Settings, resolve
 
 if TYPE_CHECKING:
-    from portway.server.invocation import Configuration
+    from portway.server.invocation import Configuration, Invocation
     from portway.site.environment import Environment
     from portway.site.site import Site
 
 
 def run_server(flags: Mapping[str, object], config: str | None, session: Session) -> int:
-    """Serve until a signal ends it, and return the exit code.
+    """Serve until a signal ends it, and return the exit code. Returns in every worker, too.
 
     Args:
         flags: The options given on the command line, by name; see `portway.config.load`.
@@ -32,6 +32,30 @@ def run_server(flags: Mapping[str, object], config: str | None, session: Session
     Raises:
         PortwayError: The configuration is wrong, or the server cannot start.
     """
+    told, invocation = prepare(flags, config, session)
+
+    # Late: everything above works, and explains itself, where the compiled engine cannot be imported.
+    from portway.server import serve
+
+    return serve(told, invocation)
+
+
+def prepare(
+    flags: Mapping[str, object], config: str | None, session: Session
+) -> tuple[Configuration, Invocation]:
+    """Read and check the configuration, and change to the directory that it names.
+
+    Args:
+        flags: See `run_server`.
+        config: See `run_server`.
+        session: See `run_server`.
+
+    Returns:
+        What to serve with, and how to do the same again.
+
+    Raises:
+        PortwayError: The configuration is wrong.
+    """
     loaded = resolve(flags, session.environ, session.cwd, config)
     preflight(loaded)
     session.require_unix()
@@ -39,14 +63,11 @@ def run_server(flags: Mapping[str, object], config: str | None, session: Session
     read = partial(_read_again, flags, session, start, config)
     if directory := loaded.settings.app.chdir:
         os.chdir(directory)  # the log files and Unix sockets of the options start here as well
-
-    # Late: everything above works, and explains itself, where the compiled engine cannot be imported.
-    from portway.server import serve
     from portway.server.invocation import Invocation
 
     told = configuration_of(loaded, session)
     warn_of(told)
-    return serve(told.settings, Invocation(read, str(start), files_of(loaded)), told.site, told.environment)
+    return told, Invocation(read, str(start), files_of(loaded))
 
 
 def site_of(loaded: Loaded) -> Site | None:

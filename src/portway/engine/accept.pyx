@@ -29,8 +29,6 @@ from portway.engine.tls cimport TLS, tls_prepare
 
 cdef enum:
     ACCEPTS_AT_ONCE = 64
-    DRAIN_IDLE_MS = 1500        # how long a connection that was just active may still bring a request
-
     SERVED = 1                  # it has had requests: idle, not new
     GREETED = 2                 # its PROXY header has been read
     NAMELESS = 4                # on behalf of a client that the proxy does not know
@@ -395,7 +393,7 @@ cdef class Acceptor(Transferor):
                 if link == NULL:
                     break
                 c = <Connection>link.owner
-                patient = 0 if late or (c.tls is None and self.has_successor()) else DRAIN_IDLE_MS
+                patient = 0 if late or (c.tls is None and self.has_successor()) else self.drain_idle_ms
                 if c.tls is not None and c.tls.layer is not None and not c.tls.established and not late:
                     patient = queue.timeout_ms      # in the middle of its handshake
                 if self.now_ms < link.since_ms + patient:

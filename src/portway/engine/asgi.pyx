@@ -204,8 +204,13 @@ cdef class ASGIEngine(ASGIBase):
             self.watchdog = None
         if self.access is not None:
             self.access.flush()
+        if self.poller.portable:
+            # the loop may go on without this engine
+            while self.poller.table:
+                self.poller.unwatch(self.poller.table[len(self.poller.table) - 1])
         for task in asyncio.all_tasks(self.loop):
-            if type(task.get_coro()) is Exchange:
+            coroutine = task.get_coro()
+            if type(coroutine) is Exchange and (<Exchange>coroutine).engine is self:
                 task.cancel()
         self.closed.set_result(None)
         return 0

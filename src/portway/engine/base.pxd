@@ -80,7 +80,7 @@ cdef class Base:
     cdef list listeners
     cdef Handover handover
     cdef Wakeup wakeup
-    cdef int wake_write
+    cdef int wake_read, wake_write
     cdef public object on_wakeup, nudge, on_stuck
     cdef public Table table         # who answers which path; None: the application, always
     cdef public bint tell_mount     # environs and scopes have the place of their route as `portway.mount`
@@ -111,6 +111,7 @@ cdef class Base:
     cdef bint draining, stopped, paused
     cdef double drain_wanted
     cdef uint64_t drain_until_ms, resume_ms
+    cdef uint64_t drain_idle_ms     # how long a connection that was just active may still bring a request
     cdef uint64_t spool_after
 
     cdef Strand new_strand(self, int index)

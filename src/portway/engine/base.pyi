@@ -85,15 +85,19 @@ class Base:
     def wakeup_fd(self) -> int:
         """A non-blocking descriptor to write to; `signal.set_wakeup_fd` takes it. A zero only wakes."""
 
-    def drain(self, seconds: float, /) -> None:
+    def drain(self, seconds: float, idle_seconds: float = 1.5) -> None:
         """Stop accepting, answer what is under way, close what idles; cut the rest after `seconds`.
 
+        A connection that was active a moment ago may have a request on its way: it has `idle_seconds`.
         Returns at once; the engine ends by itself when it is done. Any thread may call it, also from a signal
         handler. Calling it again does nothing.
         """
 
     def flush_access(self) -> None:
         """Write what the access log still holds, before its file is changed."""
+
+    def abandon(self) -> None:
+        """Close this process's descriptors of all connections: for a forked child of one that serves."""
 
     def stop(self) -> None:
         """Close everything now; the engine ends soon after. Any thread, also from a signal handler."""

@@ -33,6 +33,9 @@ cdef enum:
     LINGER_MS = 2000
 
 
+cdef double DRAIN_IDLE_S = 1.5
+
+
 cdef uint64_t least(uint64_t a, uint64_t b) noexcept nogil:
     return a if a < b else b
 
@@ -71,6 +74,15 @@ cdef class Memo:
 
 cdef class Base:
     """State, deadlines and words for the log; `Acceptor` and `Engine` build on it."""
+
+    def __cinit__(self, *arguments, **options):
+        self.wake_read = self.wake_write = -1
+
+    def __dealloc__(self):
+        # not sooner: a thread that is late with its call may still wake a leader that is gone
+        if self.wake_read >= 0:
+            close(self.wake_read)
+            close(self.wake_write)
 
     def __init__(self, settings, slot=None, board=None, report=None, access=None, int events=512):
         if board is not None and slot is None:
@@ -122,7 +134,7 @@ cdef class Base:
         reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
         os.set_blocking(reading, False)
         os.set_blocking(writing, False)
-        self.wake_write = writing
+        self.wake_read, self.wake_write = reading, writing
         self.wakeup = Wakeup.__new__(Wakeup)
         self.wakeup.fd = reading
         self.wakeup.kind = KIND_WAKEUP
@@ -134,12 +146,14 @@ cdef class Base:
         """Each byte written here reaches `on_wakeup` as an int, in an engine thread; zero only wakes."""
         return self.wake_write
 
-    def drain(self, double seconds):
+    def drain(self, double seconds, double idle_seconds=DRAIN_IDLE_S):
         """Stop accepting, answer what is under way, close; everything still open is cut after `seconds`.
 
         Any thread may call it; `run` returns (or `wait_closed` ends) when it is done.
         """
-        self.drain_wanted = max(seconds, 0.001)
+        if not self.drain_wanted:
+            self.drain_idle_ms = <uint64_t>(max(idle_seconds, 0.0) * 1000)
+            self.drain_wanted = max(seconds, 0.001)
         write(self.wake_write, b"\0", 1)
 
     def flush_access(self):
@@ -151,6 +165,23 @@ cdef class Base:
         """Close everything now. Any thread may call it."""
         self.stopped = True
         write(self.wake_write, b"\0", 1)
+
+    def abandon(self):
+        """In a forked child: let go of everything the parent serves, without a word to the peers."""
+        cdef Queue* queues[7]
+        cdef Link* link
+        cdef Connection c
+        cdef int i
+        self.stopped = True
+        queues[:] = [&self.heads, &self.bodies, &self.fresh, &self.idle, &self.writing, &self.lingering, &self.active]
+        for i in range(7):
+            link = queue_first(queues[i])
+            while link != NULL and link != &queues[i].ends:
+                c = <Connection>link.owner
+                if c.fd >= 0:
+                    close(c.fd)
+                    c.fd = -1
+                link = link.after
 
     cdef Strand new_strand(self, int index):
         cdef Strand strand = Strand.__new__(Strand)

@@ -19,6 +19,9 @@ from portway.engine.deadlines cimport link_move, link_remove
 from portway.engine.poller cimport KIND_HANDOVER, KIND_LISTENER
 
 
+cdef double DRAIN_IDLE_S = 1.5
+
+
 cdef class Transferor(Base):
     """Not used itself: see Engine."""
 
@@ -54,11 +57,11 @@ cdef class Transferor(Base):
         handover.targets = dict(targets)
         other.handover = handover
 
-    def drain(self, double seconds):
+    def drain(self, double seconds, double idle_seconds=DRAIN_IDLE_S):
         """Stop accepting, answer what is under way, close; see Base. The companion does so, too."""
-        Base.drain(self, seconds)
+        Base.drain(self, seconds, idle_seconds)
         if self.sibling is not None and not self.follows:
-            Base.drain(self.sibling, seconds)
+            Base.drain(self.sibling, seconds, idle_seconds)
 
     def stop(self):
         """Close everything now. Any thread may call it."""

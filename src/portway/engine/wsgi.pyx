@@ -395,6 +395,9 @@ cdef class WSGIEngine(StaticEngine):
         for thread in threads:
             thread.start()
         self.work(0)
+        if self.executing == 0:
+            for thread in threads:
+                thread.join()
         if self.watchdog is not None:
             self.watchdog.stop()
             self.watchdog = None

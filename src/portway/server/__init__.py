@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from portway.config import Settings
-
 if TYPE_CHECKING:
-    from portway.server.invocation import Invocation
-    from portway.site.environment import Environment
-    from portway.site.site import Site
+    from portway.server.invocation import Configuration, Invocation
 
 
-def serve(
-    settings: Settings,
-    invocation: Invocation | None = None,
-    site: Site | None = None,
-    environment: Environment | None = None,
-) -> int:
+def serve(told: Configuration, invocation: Invocation | None = None) -> int:
     """Serve an application until a signal ends it. Returns in the arbiter, and in every worker too.
 
     The caller must leave with the returned code at once, through the interpreter's ordinary exit: a
@@ -25,14 +17,32 @@ def serve(
     that has no other: it forks.
 
     Args:
-        settings: The configuration; `settings.app.app` names the application.
+        told: The configuration; its `settings.app.app` names the application.
         invocation: How to read the configuration again and to start the server again; without it, a
             reload starts the application afresh with what it has.
-        site: The routes, or None without any.
-        environment: What the configuration adds to the applications' environment, or None.
 
     Returns:
         The process's exit code.
+
+    Raises:
+        PortwayError: The server cannot start. Raised in the arbiter only.
+    """
+    life = run_arbiter(told, invocation)
+    return life() if life else 0
+
+
+def run_arbiter(
+    told: Configuration, invocation: Invocation | None = None, found: object = None
+) -> Callable[[], int] | None:
+    """Do the same, but return in a forked child before it does anything.
+
+    Args:
+        told: See `serve`.
+        invocation: See `serve`.
+        found: The application itself, where it is not to be imported by its name.
+
+    Returns:
+        In the arbiter: None, at its end. In a child: what it is to do, which returns its exit code.
 
     Raises:
         PortwayError: The server cannot start. Raised in the arbiter only.
@@ -44,16 +54,15 @@ def serve(
     from portway.server.assignment import BecomeChild
     from portway.server.sharing import import_what_is_asked_for, may_be_asgi
 
-    import_what_is_asked_for(settings)
+    import_what_is_asked_for(told.settings)
     if invocation is not None and invocation.developing:
         from portway.server.developing import wrapping  # noqa: F401
-    if may_be_asgi(settings):
+    if may_be_asgi(told.settings):
         from portway.server import asgi_worker  # noqa: F401
 
     try:
-        with Arbiter(settings, invocation, site, environment) as arbiter:
+        with Arbiter(told, invocation, found=found) as arbiter:
             arbiter.run()
-        return 0
+        return None
     except BecomeChild as birth:
-        life = birth.life
-    return life()  # here, and not above: the arbiter's frames are gone
+        return birth.life  # to be called outside: then the arbiter's frames are gone

@@ -26,7 +26,6 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from portway.config import Settings
 from portway.errors import PortwayError, StartupFailed
 from portway.server.assignment import Shared
 from portway.server.children import Child, Generation, Preloader, WorkerProcess
@@ -55,8 +54,6 @@ if TYPE_CHECKING:
     from portway.server.developing.developer import Developer
     from portway.server.hooks import ArbiterHooks
     from portway.server.scaling import Scaling
-    from portway.site.environment import Environment
-    from portway.site.site import Site
 
 TICK_S = 5.0
 """How often heartbeats are looked at. A tick costs some microseconds."""
@@ -83,11 +80,10 @@ class Arbiter:
     Made and used by the main thread of the process, which must have no other thread, since it forks.
 
     Args:
-        settings: The configuration.
+        told: The configuration.
         invocation: How the server was started; without it the configuration is never read again.
-        site: The routes, or None without any.
-        environment: What the configuration adds to the applications' environment, or None.
         clock: Monotonic seconds.
+        found: See `portway.server.worker.load_application`.
 
     Raises:
         PortwayError: On entry, when an address, the pid file, a log or the user cannot be had.
@@ -95,13 +91,13 @@ class Arbiter:
 
     def __init__(
         self,
-        settings: Settings,
+        told: Configuration,
         invocation: Invocation | None = None,
-        site: Site | None = None,
-        environment: Environment | None = None,
         clock: Callable[[], float] = time.monotonic,
+        found: object = None,
     ) -> None:
-        self._configuration = Configuration(settings, site, environment)
+        self._configuration = told
+        self._found = found
         self._invocation = invocation
         self._clock = clock
         self._pid = os.getpid()
@@ -124,7 +120,8 @@ class Arbiter:
             shared = self._developer.hand_out(shared)
         rescue = Rescue(shared.slots, self._selector)
         preload = partial(run_preloader, serve=run_worker)
-        self._workers = Workers(self._clock, self._close_in_child, run_worker, preload)
+        work = partial(run_worker, found=self._found)
+        self._workers = Workers(self._clock, self._close_in_child, work, preload)
         self._generations = Generations(shared, self._workers, rescue, self._clock, self)
         self._monitor = Monitor(
             self._opened.inspection,

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from portway.server.assignment import Assignment, Shared
+from portway.config import Settings
+from portway.server.assignment import Assignment
 from portway.server.listeners import Listener, Role
 
 if TYPE_CHECKING:
     from portway.apps import Application
     from portway.engine.accept import Redirect, TLSPolicy
     from portway.engine.table import Table
+    from portway.server.encryption import Encryption
     from portway.site.mounts import ASGIMounts
+    from portway.site.site import Site
 
 
 class Engine(Protocol):
@@ -52,30 +55,55 @@ def connect(engine: Engine, assignment: Assignment, elsewhere: Container[int] = 
         assignment: The worker's work.
         elsewhere: Places of the routes that another engine of this process answers.
     """
-    if assignment.shared.site is not None:
-        from portway.site.tables import make_table
-
-        engine.table = make_table(assignment.shared.site, elsewhere)
-    for listener in assignment.shared.listeners:
-        _add(engine, listener, assignment.shared)
-    slots = assignment.shared.slots
+    shared = assignment.shared
+    route(engine, shared.site, elsewhere)
+    listen(engine, shared.listeners, shared.settings, shared.encryption)
+    slots = shared.slots
     engine.add_handover(slots.queue(assignment.slot), slots.others(assignment.slot))
 
 
-def _add(engine: Engine, listener: Listener, shared: Shared) -> None:
-    if listener.role is Role.PLAIN or shared.encryption is None:
-        engine.add_listener(listener.sock)
-    elif listener.role is Role.TLS:
-        engine.add_listener(listener.sock, tls=shared.encryption)
-    else:
-        from portway.server.redirect import Redirect
+def route(engine: Engine, site: Site | None, elsewhere: Container[int] = ()) -> None:
+    """Give an engine the routes of its site.
 
-        port = shared.settings.tls.redirect_port or _port_with_tls(shared)
-        engine.add_listener(listener.sock, redirect=Redirect(shared.encryption.knows, port))
+    Args:
+        engine: It has not started.
+        site: The routes, or None without any.
+        elsewhere: Places of the routes that another engine of this process answers.
+    """
+    if site is not None:
+        from portway.site.tables import make_table
+
+        engine.table = make_table(site, elsewhere)
 
 
-def _port_with_tls(shared: Shared) -> int:
-    for listener in shared.listeners:
+def listen(
+    engine: Engine,
+    listeners: Sequence[Listener],
+    settings: Settings,
+    encryption: Encryption | None,
+) -> None:
+    """Have an engine accept from listeners, each for what it is for.
+
+    Args:
+        engine: The engine.
+        listeners: All that there are.
+        settings: The configuration.
+        encryption: The certificates in use, or None without TLS.
+    """
+    for listener in listeners:
+        if listener.role is Role.PLAIN or encryption is None:
+            engine.add_listener(listener.sock)
+        elif listener.role is Role.TLS:
+            engine.add_listener(listener.sock, tls=encryption)
+        else:
+            from portway.server.redirect import Redirect
+
+            port = settings.tls.redirect_port or _port_with_tls(listeners)
+            engine.add_listener(listener.sock, redirect=Redirect(encryption.knows, port))
+
+
+def _port_with_tls(listeners: Sequence[Listener]) -> int:
+    for listener in listeners:
         if listener.role is Role.TLS:
             return int(listener.sock.getsockname()[1])
     return 443

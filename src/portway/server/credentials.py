@@ -13,6 +13,7 @@ import os
 import struct
 import tempfile
 import time
+import weakref
 from collections.abc import Callable
 
 import msgspec
@@ -46,6 +47,7 @@ class Credentials:
         self._clock = clock
         self._numbers = mmap.mmap(-1, _NUMBERS.size)
         self._fd = _shared_file()
+        weakref.finalize(self, os.close, self._fd).atexit = False
         self._published = self._seen = self._stamp()
         self._looked = clock()
         self.first = self._read()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ssl
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
@@ -144,10 +145,16 @@ class Encryption:
 
 def _be_silent_about_names() -> None:
     """Keep what `_ssl` says of a server name that is not ASCII out of the log: any client could fill it."""
-    before = sys.unraisablehook
+    if not isinstance(sys.unraisablehook, _Discreet):
+        sys.unraisablehook = _Discreet(sys.unraisablehook)
 
-    def hook(report: Any) -> None:
+
+class _Discreet:
+    """A hook for exceptions that nobody can be raised to, over another one. One does for many servers."""
+
+    def __init__(self, before: Callable[[Any], object]) -> None:
+        self._before = before
+
+    def __call__(self, report: Any) -> None:
         if not (isinstance(report.exc_value, UnicodeDecodeError) and isinstance(report.object, bytes)):
-            before(report)
-
-    sys.unraisablehook = hook
+            self._before(report)

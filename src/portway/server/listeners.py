@@ -85,17 +85,22 @@ class Listener:
 
     def __str__(self) -> str:
         """The address as the start line shows it, the port that the kernel picked included."""
+        shown = self.url
+        if isinstance(self.address, UnixAddress):
+            return shown
+        if self.role is Role.REDIRECT:
+            shown += ", leading to https"
+        return f"{self.address} ({shown})" if isinstance(self.address, InheritedSocket) else shown
+
+    @property
+    def url(self) -> str:
+        """Where clients find it: "http://127.0.0.1:8000", "unix:/run/x.sock"."""
         where = self.sock.getsockname()
         if isinstance(self.address, UnixAddress):
             return str(self.address)
         if self.sock.family == socket.AF_UNIX:
-            shown = f"unix:{os.fsdecode(where).replace(chr(0), '@')}"
-        else:
-            scheme = "https" if self.role is Role.TLS else "http"
-            shown = f"{scheme}://{TCPAddress(where[0], where[1])}"
-        if self.role is Role.REDIRECT:
-            shown += ", leading to https"
-        return f"{self.address} ({shown})" if isinstance(self.address, InheritedSocket) else shown
+            return f"unix:{os.fsdecode(where).replace(chr(0), '@')}"
+        return f"{'https' if self.role is Role.TLS else 'http'}://{TCPAddress(where[0], where[1])}"
 
     @property
     def closed(self) -> bool:

@@ -14,6 +14,7 @@ import os
 import re
 import time
 import traceback
+import weakref
 from collections.abc import Sequence
 from typing import Literal
 
@@ -67,6 +68,10 @@ class LogFile:
                 f"cannot open the log {shown(target)}: {error.strerror}",
                 "its directory must exist, and this user must be allowed to write there.",
             ) from error
+
+        if self.path is not None:
+            # with the last that writes to it, engines included: the number must not come to mean another file
+            weakref.finalize(self, os.close, self.fd).atexit = False
 
     def _open(self, path: str) -> int:
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY, 0o640)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -116,7 +116,7 @@ def open_shared(configuration: Configuration, inheritance: Inheritance | None = 
         _raise_limit(settings, count, log)
         slots = Slots(count)
         undo.callback(slots.close)
-        listeners = _open_listeners(settings, files, inherited, passed)
+        listeners = listeners_of(settings, files, inherited.descriptors, passed)
         for listener in listeners:
             undo.callback(listener.close)
         inspection = Inspection()
@@ -144,9 +144,23 @@ def _open_pid_file(name: str, inherited: Inheritance) -> PidFile | None:
     return PidFile(f"{name}.2" if inherited.parent else name)
 
 
-def _open_listeners(
-    settings: Settings, files: SocketFiles, inherited: Inheritance, passed: Sequence[Passed]
+def listeners_of(
+    settings: Settings,
+    files: SocketFiles = SocketFiles(),  # noqa: B008 - frozen
+    inherited: Mapping[str, list[int]] | None = None,
+    passed: Sequence[Passed] = (),
 ) -> list[Listener]:
+    """Listen on every address that the settings name, for the application and beside it, or on none.
+
+    Args:
+        settings: The configuration.
+        files: How the files of Unix sockets are made.
+        inherited: See `open_listeners`.
+        passed: See `open_listeners`.
+
+    Raises:
+        BindError: One of them cannot be listened on.
+    """
     listen, tls = settings.listen, settings.tls
     addresses = (*listen.bind, *tls.insecure_bind, *tls.redirect_bind)
     roles = (
@@ -154,7 +168,7 @@ def _open_listeners(
         *[Role.PLAIN] * len(tls.insecure_bind),
         *[Role.REDIRECT] * len(tls.redirect_bind),
     )
-    return open_listeners(addresses, listen.backlog, files, inherited.descriptors, passed, roles)
+    return open_listeners(addresses, listen.backlog, files, inherited, passed, roles)
 
 
 def _socket_files(settings: Settings, user: Identity | None) -> SocketFiles:

@@ -121,6 +121,7 @@ def _fork_twice() -> int | None:
         with held():
             between = os.fork()
             if between == 0:
+                between = os.getpid()
                 try:
                     worker = os.fork()
                 except OSError as error:
@@ -130,6 +131,8 @@ def _fork_twice() -> int | None:
                     os._exit(0)
                 os.close(reading)
                 os.close(writing)
+                while os.getppid() == between:
+                    os.sched_yield()  # it ends at once; who asks for a parent is to find the arbiter
                 leave_signals()
                 return None
     except OSError as error:

@@ -13,7 +13,7 @@ import os
 
 from msgspec.structs import replace
 
-from portway.apps import Application, load
+from portway.apps import Application, adopt, load
 from portway.engine.counters import STARTING
 from portway.errors import EXIT_STARTUP, EXIT_UNEXPECTED, PortwayError, StartupFailed, shown
 from portway.server.assignment import Assignment
@@ -21,12 +21,13 @@ from portway.server.logs import describe_exception
 from portway.server.messages import MAX_DETAILS, Failed
 
 
-def run_worker(assignment: Assignment, application: Application | None = None) -> int:
+def run_worker(assignment: Assignment, application: Application | None = None, found: object = None) -> int:
     """Load the application and serve it until told to stop.
 
     Args:
         assignment: The worker's work.
         application: The application, where a preloader has imported it.
+        found: See `load_application`.
 
     Returns:
         The process's exit code: 0, 3 when it cannot start, 2 when it breaks down later.
@@ -34,8 +35,8 @@ def run_worker(assignment: Assignment, application: Application | None = None) -
     try:
         settle_in(assignment)
         if assignment.shared.settings.hooks.functions:
-            return _serve_with_hooks(assignment, application)
-        return _serve(assignment, application or _load(assignment))
+            return _serve_with_hooks(assignment, application, found)
+        return _serve(assignment, application or _load(assignment, found))
     except PortwayError as error:
         return _report(assignment, error)
     except BaseException as error:  # the application's code may raise anything, SystemExit too
@@ -67,9 +68,15 @@ def tell_when_aborted(assignment: Assignment) -> None:
     faulthandler.enable(assignment.shared.log.fd)
 
 
-def load_application(assignment: Assignment) -> Application:
-    """Import the application, for good: no garbage collection looks at what is loaded so far again."""
-    application = _import(assignment)
+def load_application(assignment: Assignment, found: object = None) -> Application:
+    """Load the application, for good: no garbage collection looks at what is loaded so far again.
+
+    Args:
+        assignment: The worker's work.
+        found: The application itself, or its factory, where it is a program that serves what it has; None
+            imports what the settings name.
+    """
+    application = _import(assignment, found)
     if assignment.slot <= 0:  # once, not by every worker; a preloader has none
         for text in application.warnings:
             assignment.shared.log.entry("warning", text)
@@ -78,15 +85,20 @@ def load_application(assignment: Assignment) -> Application:
     return application
 
 
-def _import(assignment: Assignment) -> Application:
+def _import(assignment: Assignment, found: object) -> Application:
     shared = assignment.shared
     app, function = shared.settings.app, shared.settings.function
+    main = None
+    if found is not None:
+        main = adopt(
+            found, factory=app.factory, interface=app.interface, env_file=app.env_file, function=function
+        )
     if shared.site is not None and shared.site.has_mounts:
         from portway.server.reporter import Reporter
         from portway.site.mounts import load_site
 
-        return load_site(shared.site, app, function, Reporter(shared.log).upstream_failed)
-    return load(
+        return load_site(shared.site, app, function, Reporter(shared.log).upstream_failed, main)
+    return main or load(
         app.app,
         factory=app.factory,
         interface=app.interface,
@@ -96,20 +108,20 @@ def _import(assignment: Assignment) -> Application:
     )
 
 
-def _load(assignment: Assignment) -> Application:
+def _load(assignment: Assignment, found: object) -> Application:
     if assignment.shared.development is None:
-        return load_application(assignment)
+        return load_application(assignment, found)
     from portway.server.developing.wrapping import application_of
 
     return application_of(assignment, load_application)
 
 
-def _serve_with_hooks(assignment: Assignment, application: Application | None) -> int:
+def _serve_with_hooks(assignment: Assignment, application: Application | None, found: object) -> int:
     from portway.server.worker_hooks import WorkerHooks
 
     hooks = WorkerHooks(assignment)
     hooks.forked()
-    application = hooks.loaded(application or _load(assignment))
+    application = hooks.loaded(application or _load(assignment, found))
     try:
         return _serve(replace(assignment, interrupted=hooks.interrupted, aborted=hooks.aborted), application)
     finally:

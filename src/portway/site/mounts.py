@@ -71,7 +71,11 @@ class SiteApplication(Application, frozen=True, kw_only=True):
 
 
 def load_site(
-    site: Site, settings: App, function: Function | None, log: Callable[[str], None]
+    site: Site,
+    settings: App,
+    function: Function | None,
+    log: Callable[[str], None],
+    main: Application | None = None,
 ) -> SiteApplication:
     """Import every application of a site, each once.
 
@@ -80,6 +84,7 @@ def load_site(
         settings: How the main one is loaded; the directory and the environment hold for all.
         function: How Lambda handlers are served.
         log: Takes a line about an upstream of a proxy that failed.
+        main: The main one, where somebody has it already.
 
     Raises:
         PortwayError: One of them cannot be loaded, or proxies need a package that is not installed.
@@ -92,7 +97,7 @@ def load_site(
             loaded[key] = load(app, factory=factory, interface=interface, function=function, **first)
         return loaded[key]
 
-    main = get(
+    main = main or get(
         settings.app, settings.interface, settings.factory, chdir=settings.chdir, env_file=settings.env_file
     )
     mounts = [Mount(MAIN, application=main)]
