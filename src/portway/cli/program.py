@@ -23,6 +23,7 @@ def program() -> Commands:
         name="portway",
         commands=[serve_command(), check_command()],
         later={
+            "compress": "portway.cli.compress:compress_command",
             "ctl": "portway.cli.ctl:ctl_command",
             "dev": "portway.cli.dev:dev_command",
             "emulate": "portway.cli.emulate:emulate_command",
