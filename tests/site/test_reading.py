@@ -93,6 +93,7 @@ def test_every_kind_of_route(tmp_path: Path) -> None:
         ('path = "/a"\nproxy = "127.0.0.1:80"', "must be a URL such as"),
         ('path = "/a"\nproxy = []', "must hold at least 1 value"),
         ('path = "/a"\nproxy = "http://u:p@h"', "must not hold a password"),
+        ('path = "/a"\nstatic = "x"\nworkers = 4', "unknown key 'workers' of routes '/a'"),
         ('path = "/a"\napp = "a b"', "names no application: 'a b' is not the name of a module"),
         ('path = "/a"\napp = "x"\nstrip = true', "unknown key 'strip'"),
     ],
@@ -102,6 +103,13 @@ def test_mistakes(tmp_path: Path, route: str, text: str) -> None:
         site_of(tmp_path, f"[[routes]]\n{route}\n")
     assert text in str(caught.value)
     assert caught.value.hint
+
+
+def test_an_option_below_a_table_is_told_where_it_belongs(tmp_path: Path) -> None:
+    for text in ("workers = 4", "env = { A = 'b' }"):
+        with pytest.raises(ConfigError) as caught:
+            site_of(tmp_path, f"[[routes]]\npath = '/a'\nstatic = 'x'\n{text}\n")
+        assert "write it above the first [[routes]]" in (caught.value.hint or "")
 
 
 BASE = """

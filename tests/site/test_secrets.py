@@ -86,6 +86,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         secrets = made.client("secretsmanager")
         secrets.create_secret(Name="shop/db", SecretString=json.dumps({"user": "u", "port": 5432}))
         secrets.create_secret(Name="plain", SecretString="hunter2")
+        secrets.create_secret(Name="nul", SecretString="hunter2\0")
         secrets.create_secret(Name="bytes", SecretBinary=b"\x00\x01")
         yield made
     finally:
@@ -130,6 +131,7 @@ def test_the_region_may_stand_among_the_variables(cloud: Cloud, tmp_path: Path) 
         ("${secret:shop/db#password}", "has no key 'password'"),
         ("${secret:plain#user}", "has no key 'user'"),
         ("${secret:bytes}", "is binary"),
+        ("${secret:nul}", "holds a NUL byte"),
     ],
 )
 def test_what_is_not_there(cloud: Cloud, tmp_path: Path, reference: str, message: str) -> None:

@@ -61,10 +61,19 @@ def environment_of(loaded: Loaded, environ: Mapping[str, str], *, whole: bool = 
     found = _resolved(parts, known)
     values = {}
     for variable, one in parts.items():
-        values[variable.name] = "".join(found[part] if isinstance(part, Reference) else part for part in one)
+        value = "".join(found[part] if isinstance(part, Reference) else part for part in one)
+        if "\0" in value:
+            _refuse_nul(variable, one)
+        values[variable.name] = value
     if loaded.settings.app.stage:
         values.setdefault(STAGE_VARIABLE, loaded.settings.app.stage)
     return Environment(values)
+
+
+def _refuse_nul(variable: Variable, parts: Iterable[str | Reference]) -> None:
+    reference = next(part for part in parts if isinstance(part, Reference))
+    problem = "holds a NUL byte, which no variable can"
+    raise SecretUnavailable(str(reference), variable.name, variable.place, problem, "store it as text.")
 
 
 def _plain(parts: Mapping[Variable, tuple[str | Reference, ...]]) -> dict[str, str]:

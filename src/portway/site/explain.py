@@ -109,12 +109,12 @@ def _file(target: StaticTarget, path: Path) -> str:
 
 
 def _directory(target: StaticTarget, name: str, inside: str) -> str:
+    if inside and not inside.endswith("/"):
+        return f"redirect to {target.base}{inside}/, the directory"
     index = next((one for one in target.index if os.path.isfile(os.path.join(name, one))), None)
     if index is None:
         wanted = " or ".join(target.index) or "an index"
         return f"404: {name} is a directory without {wanted}{_not_found(target)}"
-    if inside and not inside.endswith("/"):
-        return f"redirect to {target.base}{inside}/, the directory"
     found = os.path.join(name, index)
     return f"file {found}, {os.path.getsize(found)} bytes{_variants(target, found)}"
 

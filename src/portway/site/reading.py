@@ -13,8 +13,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from portway.apps.target import parse_target
+from portway.config.declared import BY_NAME
 from portway.config.kinds import Refused
-from portway.config.load import Loaded
+from portway.config.load import TABLES, Loaded
 from portway.config.route_keys import KEYS, PATH, TARGETS, Key
 from portway.config.stages import Layer
 from portway.errors import AppNotFound, BadValue, ConfigFileError, UnknownOption, plain, shown
@@ -195,9 +196,10 @@ def _unknown(table: Table, name: str, kind: str, known: list[str] | tuple[str, .
     if owners:  # right, but of another kind of route: no other name is nearer
         text = f"{name} goes with {owners[0]}, and this route is {_article(kind)}."
         return UnknownOption(name, kind="key", known=(), place=place, otherwise=text)
-    return UnknownOption(
-        name, kind="key", known=known, place=place, otherwise=f"it may have {', '.join(known)}."
-    )
+    text = f"it may have {', '.join(known)}."
+    if name in BY_NAME or name in TABLES:  # TOML: what stands below a table's head belongs to it
+        text, known = f"{name} is a key of the file: write it above the first [[routes]].", ()
+    return UnknownOption(name, kind="key", known=known, place=place, otherwise=text)
 
 
 def _article(kind: str) -> str:
