@@ -17,6 +17,7 @@ from portway.errors import BadValue, UnknownOption, UsageError
 from tests.embedding.apps import wsgi_app
 from tests.support.client import Client, get
 from tests.support.processes import Portway, wait_for_end
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent.parent
 APPLICATION = """
@@ -72,7 +73,7 @@ def test_a_name_can_be_reloaded(tmp_path: Path) -> None:
         module.write_text(APPLICATION.replace("MADE = 1", "MADE = 1 + 1"))
         server.send(signal.SIGHUP)
         server.ready(2)
-        assert get(server.address).body.endswith(b" 2")
+        wait_until(lambda: get(server.address).body.endswith(b" 2"), "new code")
         assert server.stop() == 0
 
 
@@ -81,8 +82,8 @@ def test_an_object_survives_a_reload_as_it_is(tmp_path: Path) -> None:
         before = get(server.ready().address).body
         server.send(signal.SIGHUP)
         server.ready(2)
-        after = get(server.address).body
-        assert before != after and before.split()[1] == after.split()[1]
+        wait_until(lambda: get(server.address).body != before, "new worker")
+        assert before.split()[1] == get(server.address).body.split()[1]
         assert server.stop() == 0
 
 
