@@ -85,6 +85,22 @@ def test_every_kind_of_route(tmp_path: Path) -> None:
         ('path = "/a"\nstatic = "x"\ncache = "a\\nb"', "must be a value of Cache-Control"),
         ('path = "/a"\nstatic = "x"\ncache = { "/é" = "no-cache" }', "a pattern in cache of routes '/a'"),
         ('path = "/a"\nstatic = ""', "must name a folder"),
+        (
+            'path = "/a"\nstatic = "x"\nindex = ["a/b.html"]',
+            "index of routes '/a' in portway.toml must",
+        ),
+        ('path = "/a"\nstatic = "x"\nindex = [""]', "must hold names of files, without a folder, not ''"),
+        (
+            'path = "/a"\nstatic = "x"\nnot-found = "../b"',
+            "not-found of routes '/a' in portway.toml must",
+        ),
+        (
+            'path = "/a"\nstatic = "x"\nnot-found = "/etc/passwd"',
+            "in the folder, not '/etc/passwd'",
+        ),
+        ('path = "/a"\nstatic = "x"\nnot-found = ""', "must name a file in the folder, not ''"),
+        ('path = "/a"\nproxy = "http://..:80"', "must name a host, with a port from 1 to 65535 or none"),
+        ('path = "/a"\nproxy = "http://{app}:80"', "must name a host, with a port from 1 to 65535 or none"),
         ('path = ""\nstatic = "x"', "path of routes '' in portway.toml must not be empty"),
         ('path = "/a b"\nstatic = "x"', "must not hold ' '"),
         ('path = "/{a}"\nstatic = "x"', "must not hold '{'"),

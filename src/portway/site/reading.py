@@ -33,6 +33,9 @@ from portway.site.site import (
     Target,
 )
 
+_MOST_NAME = 254
+"""Bytes of a file's name that an index may have."""
+
 _ONE_OF = ", ".join([*list(TARGETS)[:-1], f"or {list(TARGETS)[-1]}"])
 
 
@@ -220,6 +223,13 @@ def _static(table: Table, pattern: str, folder: str, values: dict[str, Any]) -> 
             raise table.wrong("a pattern in cache", path, problem, "it is one as that of a route.")
     if not folder:
         raise table.wrong("static", folder, "must name a folder", 'the configuration file\'s own is ".".')
+    for name in values["index"]:
+        if name in ("", ".", "..") or "/" in name or len(os.fsencode(name)) > _MOST_NAME:
+            problem = "must hold names of files, without a folder"
+            raise table.wrong("index", name, problem, 'write index = ["index.html"].')
+    if (page := values["not_found"]) is not None and os.path.normpath(f"/x/{page}") != f"/x/{page}":
+        hint = 'it is relative to the folder: not-found = "404.html".'
+        raise table.wrong("not-found", page, "must name a file in the folder", hint)
     rules = tuple(CacheRule(with_slash(path), value) for path, value in values["cache"] or ())
     return StaticTarget(
         folder=os.path.abspath(os.path.join(table.folder, folder)),
@@ -243,7 +253,9 @@ def _redirect(table: Table, pattern: str, to: str, values: dict[str, Any]) -> Ta
 def _proxy(table: Table, pattern: str, upstreams: tuple[str, ...], values: dict[str, Any]) -> Target:
     for url in upstreams:
         if problem := upstreams_.problem_of(url):
-            hint = 'strip = true takes "/api" off the path of a request to "/api/*".'
+            hint = 'write proxy = "http://127.0.0.1:5173".'
+            if problem.startswith("must end"):
+                hint = 'strip = true takes "/api" off the path of a request to "/api/*".'
             raise table.wrong("proxy", url, problem, hint)
     return ProxyTarget(
         upstreams=tuple(upstreams_.normal(url) for url in upstreams),

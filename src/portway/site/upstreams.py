@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote, urlsplit
 
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z_-]+(?:\.[0-9A-Za-z_-]+)*\.?)(?::[0-9]+)?")
 _FORM = re.compile(r"(https?|http\+unix)://([^/?#\\\s]+)(/?)", re.ASCII)
 
 
@@ -22,10 +23,15 @@ def problem_of(url: str) -> str:
         return "" if named else "must name a socket: http+unix://%2Frun%2Fapp.sock is /run/app.sock"
     try:
         parts = urlsplit(url)
-        named = bool(parts.hostname) and (parts.port is None or parts.port > 0) and parts.netloc[-1] != ":"
-    except ValueError:
+        named = (parts.port is None or parts.port > 0) and parts.netloc[-1] != ":" and _is_host(parts.netloc)
+    except ValueError:  # UnicodeError is one
         named = False
     return "" if named else "must name a host, with a port from 1 to 65535 or none"
+
+
+def _is_host(authority: str) -> bool:
+    """Whether a host, with its port, can stand in a Host field: a name, in ASCII or beyond, or an address."""
+    return _HOST.fullmatch(authority.encode("idna")) is not None
 
 
 def normal(url: str) -> str:
