@@ -91,6 +91,7 @@ def test_golden_files_all_belong_to_a_test() -> None:
         "print-config",
         "check",
         "check-site",
+        "help-compress",
         "help-routes",
         "routes",
         "routes-all",
