@@ -78,6 +78,18 @@ def _file(name: str, title: str, file: str, *, unchanged: bool = False) -> Workl
     )
 
 
+PROXY = Workload(
+    "proxy",
+    "Proxy route, 13-byte body, connections to the server behind are kept",
+    "proxy",
+    "proxy",
+    ("portway", "nginx"),
+    length=13,
+    nginx="proxy",
+    targets=(Target("nginx", 0.0, 0.5),),
+)
+
+
 def _page(name: str, title: str, interface: str) -> Workload:
     servers = WSGI_SERVERS if interface == "wsgi" else ASGI_SERVERS
     return Workload(
@@ -133,6 +145,7 @@ WORKLOADS = {
             python314=True,
             targets=(Target("nginx", 0.75, 0.9),),
         ),
+        PROXY,
         _page("flask", "Flask, a page from a template", "wsgi"),
         _page("django", "Django, a page from a template", "wsgi"),
         _page("fastapi", "FastAPI, a page from a template", "asgi"),

@@ -22,7 +22,7 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    server {{
+    {behind}server {{
         listen 127.0.0.1:{port} backlog=2048{tls};
         location / {{ {location} }}
     }}
@@ -31,12 +31,13 @@ http {{
 
 
 def write_configuration(
-    port: int, workers: int, connections: int, location: str, certificates: str = ""
+    port: int, workers: int, connections: int, location: str, certificates: str = "", behind: str = ""
 ) -> Path:
     """Write build/bench/nginx-PORT/nginx.conf with everything it needs beside it; return its path.
 
     Args:
         certificates: nginx's directives for TLS; none: it speaks plain HTTP.
+        behind: a block `upstream`.
     """
     folder = BUILD / f"nginx-{port}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,6 +49,7 @@ def write_configuration(
             workers=workers,
             connections=connections,
             location=location,
+            behind=behind,
             tls=f" ssl; {certificates} ssl_protocols TLSv1.3" if certificates else "",
         )
     )

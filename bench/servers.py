@@ -10,13 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench import static
+from bench import proxy, static
 from bench.paths import BENCH, VENV
 
 BIN = VENV / "bin"
 PYTHON = str(BIN / "python")
 STATIC = "static"
 """The interface of workloads that serve the folder of bench/static.py."""
+PROXY = "proxy"
+"""The interface of workloads that pass requests on to the server of bench/proxy.py."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Launch:
 
     Args:
         app: `module:attribute`; for nginx the name of a block in NGINX below.
-        interface: "wsgi", "asgi" or "static".
+        interface: "wsgi", "asgi", "static" or "proxy".
         port: where to listen on 127.0.0.1.
         workers: worker processes.
         threads: WSGI threads of a worker, for the servers that have them.
@@ -64,9 +66,15 @@ class Server:
 def portway(launch: Launch) -> list[str]:
     """Portway itself; PORTWAY_BIN names another build of it."""
     line = [os.environ.get("PORTWAY_BIN", str(BIN / "portway")), "serve"]
-    line += ["--config", str(static.configuration())] if launch.interface == STATIC else [launch.app]
+    if launch.interface in (STATIC, PROXY):
+        made = static if launch.interface == STATIC else proxy
+        line += ["--config", str(made.configuration())]
+    else:
+        line += [launch.app]
     line += ["--bind", f"127.0.0.1:{launch.port}", "--workers", str(launch.workers)]
-    if launch.interface != "asgi":
+    if launch.interface == PROXY:
+        line += ["--loop", "uvloop"]
+    elif launch.interface != "asgi":
         line += ["--threads", str(launch.threads)]
     elif launch.uvloop:
         line += ["--loop", "uvloop"]
@@ -158,6 +166,7 @@ def chalice_local(launch: Launch) -> list[str]:
 
 NGINX = {
     "hello": 'default_type text/plain; return 200 "Hello, World!";',
+    "proxy": proxy.LOCATION,
     "static": f"root {static.FOLDER.parent};",
     "static-cached": f"root {static.FOLDER.parent}; open_file_cache max=1000 inactive=60s;",
 }
@@ -167,9 +176,9 @@ def nginx(launch: Launch) -> list[str]:
     """nginx with one worker process, returning a constant or, with sendfile, files"""
     from bench.nginx import write_configuration
 
-    path = write_configuration(
-        launch.port, launch.workers, max(1024, launch.connections * 2), NGINX[launch.app]
-    )
+    most = max(1024, launch.connections * 2)
+    behind = proxy.behind() if launch.app == PROXY else ""
+    path = write_configuration(launch.port, launch.workers, most, NGINX[launch.app], behind=behind)
     return ["nginx", "-p", str(path.parent), "-c", str(path)]
 
 
@@ -198,14 +207,14 @@ def at_314(server: Server) -> Server:
     return Server(f"{server.name}-3.14", server.interfaces, command)
 
 
-FILES = frozenset({STATIC})
+FILES, PASSED_ON = frozenset({STATIC}), frozenset({PROXY})
 WSGI, ASGI, BOTH = frozenset({"wsgi"}), frozenset({"asgi"}), frozenset({"wsgi", "asgi"})
 SERVERS = {
     server.name: server
     for server in (
-        Server("nginx", FILES, nginx),
+        Server("nginx", FILES | PASSED_ON, nginx),
         Server("nginx-cached", FILES, nginx_cached),
-        Server("portway", BOTH | FILES, portway),
+        Server("portway", BOTH | FILES | PASSED_ON, portway),
         Server("portway-asyncio", ASGI, portway_asyncio),
         Server("fastpysgi", BOTH, fastpysgi),
         Server("bjoern", WSGI, bjoern),

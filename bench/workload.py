@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from bench import static, wrk
+from bench import proxy, static, wrk
 from bench.paths import LOAD
 from bench.process import BenchError, Running, fetch, free_port, running
 from bench.rounds import Series, in_turns
@@ -34,7 +34,7 @@ class Workload:
         name: on the command line and in the tables.
         title: one line for the tables.
         app: `module:attribute`.
-        interface: "wsgi", "asgi" or "static".
+        interface: "wsgi", "asgi", "static" or "proxy".
         servers: names, Portway's included.
         path, method, body: the request; a wrk script makes it when it is not a plain GET.
         script: file in bench/load for wrk.
@@ -184,6 +184,8 @@ def measure(
         static.make()
     series = {server.name: Series(server.name) for server in servers}
     with ExitStack() as stack:
+        if workload.interface == "proxy":
+            stack.enter_context(proxy.upstream(LOAD_CORE))
         up: dict[str, Running] = {}
         for server in servers:
             try:

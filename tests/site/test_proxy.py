@@ -318,6 +318,7 @@ LIES = {
     "a short length": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this",
     "chunks without an end": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
     "half a chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nhello",
+    "no length": b"HTTP/1.1 200 OK\r\n\r\nhello",
     "no chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello",
 }
 
@@ -325,6 +326,9 @@ LIES = {
 @pytest.mark.parametrize("ends", ["closes", "resets", "hangs"])
 @pytest.mark.parametrize("name", LIES)
 def test_an_answer_that_breaks_off_never_looks_whole(tmp_path: Path, name: str, ends: str) -> None:
+    if (name, ends) == ("no length", "closes"):
+        return  # that is how such a body ends
+
     def script(caller: Caller, number: int) -> None:
         if caller.head():
             caller.send(LIES[name])

@@ -10,6 +10,7 @@ from a moment on in which most upstreams have answered: when it leaves, the upst
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import socket
 from collections.abc import Awaitable, Callable
@@ -22,6 +23,7 @@ from aiohttp.http_parser import RawResponseMessage
 from portway.engine.errors import ResponseCut
 from portway.site.proxy.connections import BadAnswer, Line, Pool, UpstreamErrors
 from portway.site.proxy.fields import Request, read_request, response_fields
+from portway.site.proxy.patrol import Patrol
 from portway.site.proxy.tunnel import tunnel
 from portway.site.proxy.upstreams import Upstream, Upstreams
 from portway.site.site import ProxyTarget
@@ -31,6 +33,8 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 WATCH_AFTER_S = 0.1
+NEVER = math.inf
+LATE = "it did not answer in time"
 _KEPT_TRIES = 3
 _REASONS = {502: b"Bad Gateway\n", 504: b"Gateway Timeout\n", 508: b"Loop Detected\n"}
 
@@ -64,6 +68,7 @@ class Proxy:
         self._log = log
         self._upstreams = Upstreams(target.upstreams)
         self._pools: dict[Upstream, Pool] = {}
+        self.patrol = Patrol()
         self._name = own_name()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,12 +87,13 @@ class Proxy:
         await receive()
         for pool in self._pools.values():
             await pool.close()
+        self.patrol.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         target = self._target
         request = read_request(scope, self._name, keep_host=target.keep_host, strip=target.strip)
-        passage = _Passage(self, scope, request, receive, send)
+        passage = _Passage(self, scope, request, receive, send, target.read_timeout_s)
         try:
             if request.loops:
                 raise Failed(508, "the request has come round in a circle (Via)")
@@ -117,17 +123,25 @@ class Proxy:
             why = f"upstream {upstream.url}: {text}"
         raise Failed(status, why)
 
-    def report(self, upstream: Upstream, scope: Scope, error: BaseException) -> None:
+    def report(self, upstream: Upstream, scope: Scope, why: str) -> None:
         """Log that a response broke off."""
         path = scope["raw_path"][:200].decode("latin-1")
-        text = f"upstream {upstream.url}: the response broke off: {reason(error)}"
+        text = f"upstream {upstream.url}: the response broke off: {why}"
         self._log(f"{scope['method']} {path}: {text}")
 
 
 class _Passage:
     """One request on its way."""
 
-    def __init__(self, proxy: Proxy, scope: Scope, request: Request, receive: Receive, send: Send) -> None:
+    def __init__(
+        self,
+        proxy: Proxy,
+        scope: Scope,
+        request: Request,
+        receive: Receive,
+        send: Send,
+        read_timeout_s: float,
+    ) -> None:
         self._proxy = proxy
         self._scope = scope
         self._request = request
@@ -138,7 +152,12 @@ class _Passage:
         self._body: asyncio.Task[None] | None = None
         self._body_failure: Exception | None = None
         self._task = asyncio.current_task()
-        self._soon: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self._timeout_s = read_timeout_s
+        self._line: Line | None = None
+        self._due = NEVER  # when the upstream must have sent something
+        self._overdue = False
+        self._watch_from = NEVER
         self._watch: asyncio.Task[None] | None = None
         self._left = False
 
@@ -149,11 +168,11 @@ class _Passage:
             Failed: There is no response.
             ResponseCut: It broke off.
         """
-        line: Line | None = None
+        self._proxy.patrol.add(self)
         try:
             first, more = await self._first_piece()
             if not more:
-                self._watch_soon()
+                self._watch_from = self._loop.time() + WATCH_AFTER_S
             line, upstream, message, payload = await self._ask(first, more)
             if message.code == 101:
                 self._end_watch()
@@ -168,11 +187,20 @@ class _Passage:
             self._task.uncancel()
             self._client_left()
         finally:
+            self._proxy.patrol.remove(self)
             self._end_watch()
             if self._body is not None and not self._body.done():
                 self._body.cancel()
-            if line is not None:
-                line.close()
+            if self._line is not None:
+                self._line.close()
+
+    def look(self, now: float) -> None:
+        """Watch the client, or give the upstream up, when it is time."""
+        if now >= self._watch_from and self._watch is None:
+            self._watch = asyncio.create_task(self._watch_client())
+        if now >= self._due and self._line is not None:
+            self._overdue = True
+            self._line.abort()
 
     async def _ask(
         self, first: bytes, more: bool
@@ -180,9 +208,11 @@ class _Passage:
         """Send the request; return the connection, the upstream, and the head and body of the response."""
         for tries in range(_KEPT_TRIES):
             line, upstream = await self._proxy.connect()
+            self._line = line
             try:
-                await self._send_request(line, upstream, first, more)
+                self._send_request(line, upstream, first, more)
                 message, payload = await line.response()
+                self._due = NEVER
                 if message.code == 101 and self._request.upgrade is None:
                     raise BadAnswer("101 where nobody asked for another protocol")
                 return line, upstream, message, payload
@@ -192,17 +222,15 @@ class _Passage:
                     raise self._body_failure from error
                 if self._may_repeat(line, error) and tries < _KEPT_TRIES - 1:
                     continue
-                status = 504 if isinstance(error, asyncio.TimeoutError) else 502
-                raise Failed(status, f"upstream {upstream.url}: {reason(error)}") from error
-            except BaseException:
-                line.close()
-                raise
+                status = 504 if self._overdue else 502
+                why = LATE if self._overdue else reason(error)
+                raise Failed(status, f"upstream {upstream.url}: {why}") from error
         raise AssertionError("unreachable")
 
     def _may_repeat(self, line: Line, error: BaseException) -> bool:
         """Whether the connection had been kept and most likely was closed before the request reached it."""
         lost = isinstance(error, (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError))
-        return lost and not line.fresh and self._request.repeatable and not isinstance(error, TimeoutError)
+        return lost and not line.fresh and self._request.repeatable and not self._overdue
 
     # -- the request's body ---------------------------------------------------------------------------------
 
@@ -215,7 +243,7 @@ class _Passage:
             raise ClientGone
         return message["body"], message["more_body"]
 
-    async def _send_request(self, line: Line, upstream: Upstream, first: bytes, more: bool) -> None:
+    def _send_request(self, line: Line, upstream: Upstream, first: bytes, more: bool) -> None:
         request = self._request
         data = request.head(upstream.authority)
         if request.chunked:
@@ -227,7 +255,7 @@ class _Passage:
         if more:
             self._body = asyncio.create_task(self._send_body(line))
         else:
-            line.sent()
+            self._due = self._loop.time() + self._timeout_s
 
     async def _send_body(self, line: Line) -> None:
         """Send the rest of the body as it comes. What fails ends the connection, and so the wait for it."""
@@ -240,8 +268,11 @@ class _Passage:
                 more = message["more_body"]
                 if message["body"]:
                     await line.send_more(message["body"], chunked=self._request.chunked)
-            line.sent(b"0\r\n\r\n" if self._request.chunked else b"")
-            self._watch_soon()
+            if self._request.chunked:
+                line.end(b"0\r\n\r\n")
+            if not self._started:
+                self._due = self._loop.time() + self._timeout_s
+            self._watch_from = self._loop.time() + WATCH_AFTER_S
         except ClientGone as gone:
             self._body_failure = gone
             line.abort()
@@ -267,13 +298,7 @@ class _Passage:
             self._started = True
             while not payload.at_eof():
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
-                try:
-                    piece = await payload.readany()
-                except UpstreamErrors as error:
-                    if isinstance(self._body_failure, ClientGone):
-                        raise self._body_failure from error
-                    self._proxy.report(upstream, self._scope, error)
-                    raise ResponseCut from error
+                piece = await self._read(line, upstream, payload)
             if self._body is None or self._body.done():
                 line.release()
             await send({"type": "http.response.body", "body": piece})
@@ -282,14 +307,25 @@ class _Passage:
                 raise
             raise ClientGone from error
 
+    async def _read(self, line: Line, upstream: Upstream, payload: aiohttp.StreamReader) -> bytes:
+        """Return the next piece of the response's body."""
+        self._due = self._loop.time() + self._timeout_s
+        try:
+            piece = await payload.readany()
+            if not payload.at_eof() or not (self._overdue or line.was_reset):
+                self._due = NEVER
+                return piece
+            why = (
+                LATE if self._overdue else "the connection was reset"
+            )  # and the body's end was to be its own
+        except UpstreamErrors as error:
+            why = LATE if self._overdue else reason(error)
+        if isinstance(self._body_failure, ClientGone):
+            raise self._body_failure
+        self._proxy.report(upstream, self._scope, why)
+        raise ResponseCut
+
     # -- the client -----------------------------------------------------------------------------------------
-
-    def _watch_soon(self) -> None:
-        """Watch the client from a while on. Its body must have come: both take what it sends."""
-        self._soon = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._begin_watch)
-
-    def _begin_watch(self) -> None:
-        self._watch = asyncio.create_task(self._watch_client())
 
     async def _watch_client(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -299,8 +335,7 @@ class _Passage:
             self._task.cancel()
 
     def _end_watch(self) -> None:
-        if self._soon is not None:
-            self._soon.cancel()
+        self._watch_from = NEVER
         if self._watch is not None:
             self._watch.cancel()
 
@@ -320,8 +355,6 @@ def reason(error: BaseException) -> str:
     """Return an error in one line, for the log."""
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "it closed the connection before it answered"
-    if isinstance(error, asyncio.TimeoutError):
-        return "it did not answer in time"
     text = " ".join(str(getattr(error, "message", "") or str(error)).split())
     return text[:300] or type(error).__name__
 

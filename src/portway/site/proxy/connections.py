@@ -43,7 +43,7 @@ class Line:
 
     Args:
         connection: aiohttp's.
-        read_timeout_s: Seconds without a byte of the response.
+        write_timeout_s: Seconds in which the upstream reads nothing of a body.
         loop: The running event loop.
 
     Attributes:
@@ -51,14 +51,17 @@ class Line:
     """
 
     def __init__(
-        self, connection: aiohttp.connector.Connection, read_timeout_s: float, loop: asyncio.AbstractEventLoop
+        self,
+        connection: aiohttp.connector.Connection,
+        write_timeout_s: float,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         protocol = connection.protocol
         assert protocol is not None
         self.protocol: ResponseHandler = protocol
         self.fresh = protocol.read_timeout is None
         self._connection = connection
-        self._timeout_s = read_timeout_s
+        self._timeout_s = write_timeout_s
         self._loop = loop
         self._writer: StreamWriter | None = None
 
@@ -72,7 +75,7 @@ class Line:
             skip_payload=head,
             read_until_eof=True,
             auto_decompress=False,
-            read_timeout=self._timeout_s,
+            read_timeout=0,  # see patrol.py
             read_bufsize=WINDOW,
             max_line_size=MOST_LINE,
             max_field_size=MOST_LINE,
@@ -97,14 +100,12 @@ class Line:
         if self.protocol.writing_paused:
             if self._writer is None:
                 self._writer = StreamWriter(self.protocol, self._loop)
-            async with asyncio.timeout(self._timeout_s or None):
+            async with asyncio.timeout(self._timeout_s):
                 await self._writer.drain()
 
-    def sent(self, end: bytes = b"") -> None:
-        """Send the end of the body; the time for the response begins."""
-        if end:
-            self._write(end)
-        self.protocol.start_timeout()
+    def end(self, end: bytes) -> None:
+        """Send the end of the body."""
+        self._write(end)
 
     async def response(self) -> tuple[RawResponseMessage, aiohttp.StreamReader]:
         """Return the head of the final response, and its body to read.
@@ -118,6 +119,11 @@ class Line:
             if message.code >= 200 or message.code == 101:
                 return message, payload
         raise BadAnswer(f"it sent more than {MOST_INTERIM} interim responses")
+
+    @property
+    def was_reset(self) -> bool:
+        """Whether the connection broke, and did not just end."""
+        return isinstance(self.protocol.exception(), aiohttp.ClientOSError)
 
     def release(self) -> None:
         """Keep it for the next request, if it can be used again."""
@@ -139,12 +145,12 @@ class Pool:
     Args:
         upstream: The server.
         connect_timeout_s: Seconds for a new connection, TLS included.
-        read_timeout_s: Seconds without a byte of a response; 0: no limit.
+        write_timeout_s: Seconds in which it reads nothing of a request's body.
     """
 
-    def __init__(self, upstream: Upstream, connect_timeout_s: float, read_timeout_s: float) -> None:
+    def __init__(self, upstream: Upstream, connect_timeout_s: float, write_timeout_s: float) -> None:
         self._loop = asyncio.get_running_loop()
-        self._read_timeout_s = read_timeout_s
+        self._write_timeout_s = write_timeout_s
         self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_timeout_s)
         connector: aiohttp.BaseConnector
         if upstream.socket:
@@ -167,7 +173,7 @@ class Pool:
         tries = 0
         while True:
             connection = await self._connector.connect(self._request, [], self._timeout)
-            line = Line(connection, self._read_timeout_s, self._loop)
+            line = Line(connection, self._write_timeout_s, self._loop)
             if not line.protocol.should_close:
                 return line
             line.close()  # it has bytes that nobody asked for
