@@ -285,7 +285,11 @@ cdef class ASGIEngine(ASGIBase):
         cdef Exchange exchange = <Exchange>c.exchange
         if exchange is None:
             return 0
-        if self.limit_concurrency and self.counters.in_flight > <int64_t>self.limit_concurrency:
+        # beside a WSGI engine the counter is that of both
+        if self.limit_concurrency and (
+            self.running >= <int64_t>self.limit_concurrency if self.follows
+            else self.counters.in_flight > <int64_t>self.limit_concurrency
+        ):
             exchange.gone = True
             return self.refuse(c, strand, 503, b"more requests at once than limit-concurrency")
         exchange.complete = c.body.kind == BODY_DONE
