@@ -222,7 +222,7 @@ def test_a_rotated_secret_arrives_with_a_reload(cloud: Cloud, tmp_path: Path) ->
         for worker in old:
             wait_for_end(worker)
         assert get(server.address).body == b"second-value"
-        server.wait_for("reload: the environment")
+        server.wait_for("reload: env: TOKEN changed")
 
         secrets.delete_secret(SecretId="rotated", ForceDeleteWithoutRecovery=True)
         server.send(signal.SIGHUP)

@@ -44,17 +44,18 @@ def renew(shared: Shared, now: Configuration) -> Shared:
     """
     settings = _kept(shared, now.settings)
     texts = [spell_change(one, shared.settings, settings) for one in changes(shared.settings, settings)]
-    if shared.site != now.site:
-        texts.append("the site")
-    if shared.environment != now.environment:
-        texts.append("the environment")
+    if shared.site != now.site or shared.environment != now.environment:
+        from portway.site.changes import environment_changes, site_changes  # late: most servers have no site
+
+        texts += site_changes(shared.site, now.site)
+        texts += environment_changes(shared.environment, now.environment)
+    shared = replace(shared, site=now.site, environment=now.environment)
     if not texts:
         return replace(shared, settings=settings, encryption=_encryption(shared, settings))
     _check_room(shared, settings)
     encryption = _encryption(shared, settings)
     log, access = _logs(shared, settings)
     renewed = replace(shared, settings=settings, log=log, access=access, encryption=encryption)
-    renewed = replace(renewed, site=now.site, environment=now.environment)
     shared.log.entry("info", f"reload: {', '.join(texts)}")
     return renewed
 
