@@ -41,6 +41,7 @@ cdef enum:
 cdef double PAUSE_S = 0.05
 
 cdef object Task = asyncio.Task
+cdef object StepType = None                 # of a Task's first step, which has no public name
 cdef str CALL_SOON = sys.intern("call_soon")
 
 
@@ -48,7 +49,10 @@ cdef class FirstStep:
     """Stands in for `loop.call_soon` while a Task is made, before Python 3.12, and keeps what the Task asks for."""
 
     def call_soon(self, step, *arguments, context=None):
-        if self.step is None and type(step).__name__ == "TaskStepMethWrapper":
+        global StepType
+        if StepType is None and type(step).__name__ == "TaskStepMethWrapper":
+            StepType = type(step)
+        if self.step is None and type(step) is StepType:
             self.step = step
             self.context = context
             return None

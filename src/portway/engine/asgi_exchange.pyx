@@ -60,6 +60,7 @@ cdef enum:
     PARKED_MOST = 65536         # response bytes that wait for the client before `send` does
 
 cdef str TYPE = sys.intern("type"), BODY = sys.intern("body"), MORE = sys.intern("more_body")
+cdef str STATUS = sys.intern("status"), HEADERS = sys.intern("headers"), TRAILERS_FIELD = sys.intern("trailers")
 cdef str UPGRADE = "portway.upgrade"
 cdef bytes FAILED = b"Internal Server Error\n"
 cdef dict DISCONNECT = {"type": "http.disconnect"}
@@ -237,7 +238,7 @@ cdef class Exchange:
             RuntimeError: the message does not belong here in a response.
         """
         cdef str kind = message[TYPE]
-        cdef PyObject* body
+        cdef PyObject* body                 # borrowed, as is `more`: values of a dict
         cdef PyObject* more
         if self.gone or self.connection.broken:
             raise ClientDisconnected("the client has disconnected")
@@ -253,9 +254,16 @@ cdef class Exchange:
         elif kind == "http.response.start":
             if self.stage != NEW:
                 raise RuntimeError(f"{kind} {self.why()}")
-            self.status = message["status"]
-            self.headers = message.get("headers", ())
-            self.trailers = message.get("trailers", False)
+            if type(message) is dict:
+                body = PyDict_GetItemWithError(message, HEADERS)
+                more = PyDict_GetItemWithError(message, TRAILERS_FIELD)
+                self.status = message[STATUS]
+                self.headers = () if body == NULL else <object>body
+                self.trailers = more != NULL and <object>more
+            else:
+                self.status = message[STATUS]
+                self.headers = message.get(HEADERS, ())
+                self.trailers = message.get(TRAILERS_FIELD, False)
             self.stage = STARTED
             return DONE
         else:
