@@ -380,9 +380,44 @@ def test_chalice_behind_a_rest_api(serve: Serve, tmp_path: Path) -> None:
         assert (response.status, json.loads(body)) == (403, {"message": "Missing Authentication Token"})
     done = run(tmp_path, "invoke", "shop:app", "--door", "rest", "--path", "/hello/Ada")
     assert json.loads(json.loads(done.stdout)["body"])["hello"] == "Ada"
-    done = run(tmp_path, "invoke", "shop:app", "--door", "rest", "--path", "/nothing")
+    done = run(tmp_path, "invoke", "shop:app", "--path", "/nothing")
     assert done.returncode == 1
     assert "--path must be a path that a route of the application takes" in done.stderr
+    for arguments in (
+        ("invoke", "shop:app", "--door", "url", "--path", "/"),
+        ("dev", "shop:app", "--as", "lambda:alb"),
+    ):
+        done = run(tmp_path, *arguments)
+        assert done.returncode == 1
+        assert "must be rest: a Chalice application understands no other events" in done.stderr
+
+
+@needs("chalice")
+def test_a_route_that_is_added_is_there_with_the_next_request(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(CHALICE)
+    site = serve("dev", "shop:app", "--as", "lambda")
+    assert site.ask("/new")[0].status == 403
+    (tmp_path / "shop.py").write_text(f"{CHALICE}\nthis is no Python")
+    assert site.ask("/new")[0].status == 403
+    assert site.ask("/hello/Ada")[0].status == 502
+    (tmp_path / "shop.py").write_text(f"{CHALICE}\napp.route('/new')(lambda: {{'new': 1}})")
+    assert site.json("/new") == {"new": 1}
+
+
+def test_several_events_at_once_and_extensions(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "opt").mkdir()
+    path = tmp_path / "opt" / "mute"
+    path.write_text("no program")
+    site = serve("dev", "site_flask:app", "--as", "lambda", "--extensions", "opt")
+    assert site.ask("/echo/x")[0].status == 502
+    assert "Extension.LaunchError" in site.log()
+    options = ("--max-concurrency", "2", "--environments", "1", "--function-timeout", "3")
+    site = serve("dev", "site_flask:app", "--as", "lambda", *options)
+    first = site.connect()
+    first.request("GET", "/hang")
+    assert site.json("/echo/x")["path"] == "x"
+    assert first.getresponse().status == 504
+    first.close()
 
 
 def test_field_lines_arrive_one_by_one(serve: Serve) -> None:

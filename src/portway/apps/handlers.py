@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from portway.awslambda.front.application import HandlerApplication
-from portway.awslambda.front.chalice import ChaliceGate, is_chalice, made_safe
-from portway.awslambda.front.door import Door, Kind
+from portway.awslambda.front.chalice import declared, functions, is_chalice, made_safe
+from portway.awslambda.front.door import Door, Kind, auto
+from portway.awslambda.front.gate import Gate
 from portway.awslambda.front.pools import UserPools
 from portway.config.settings import Function
 from portway.errors import NotAnApplication, shown
@@ -34,7 +35,7 @@ def as_wsgi(
         NotAnApplication: A Chalice application behind a door that it does not understand.
     """
     chalice = is_chalice(handler)
-    kind: Kind = ("rest" if chalice else "http") if function.event == "auto" else function.event
+    kind: Kind = auto(chalice) if function.event == "auto" else function.event
     if chalice and kind != "rest":
         raise NotAnApplication(
             target,
@@ -47,7 +48,8 @@ def as_wsgi(
     warnings: tuple[str, ...] = ()
     if chalice:
         made_safe(handler)
-        gate = ChaliceGate(handler, door, function.api_keys, UserPools(function.user_pool_keys))
+        pools = UserPools(function.user_pool_keys)
+        gate = Gate(declared(handler), door, functions(handler), function.api_keys, pools)
         warnings = gate.unreachable()
     plain = name.rpartition(":")[2].removesuffix("()").rpartition(".")[2]
     application = HandlerApplication(handler, door, plain, function.timeout, gate)

@@ -25,7 +25,8 @@ goes on serving, and a browser on this machine is shown the error. What portway.
 door and is handled in an environment of its own process, which is started on demand, frozen between two
 events and killed at its timeout or memory limit. The function's environment variables are Lambda's, not this
 shell's. Changed code is loaded with the next request. The front door follows `lambda:`: rest (API Gateway
-REST API), http (HTTP API), url (Function URL, the default), alb (Application Load Balancer)."""
+REST API), http (HTTP API), url (Function URL), alb (Application Load Balancer); without it rest for a
+Chalice application and url for others."""
 
 
 def dev_command() -> click.Command:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from portway.cli.emulate import with_room
-from portway.cli.function import DOORS, function_of, function_parameters, resources_of
+from portway.cli.function import DOORS, door_of, function_of, function_parameters
 from portway.cli.function import SETTINGS as NAMES
 from portway.cli.invoke import log_line
 from portway.cli.options import load_settings
@@ -17,7 +17,7 @@ from portway.config.amounts import Count
 from portway.config.kinds import Refused
 from portway.errors import BadValue, Conflict
 
-_DOOR = ("api-stage", "binary-media-types", "multi-value-headers")
+_DOOR = ("api-stage", "binary-media-types", "multi-value-headers", "api-key", "user-pool-keys")
 _MIB = 1 << 20
 _THREADS_MOST = 500
 _ANSWERING = 4
@@ -56,24 +56,30 @@ def lambda_parameters() -> list[click.Parameter]:
 
 def run_as_lambda(context: click.Context, session: Session, given: dict[str, Any]) -> int:
     """Run it, and return the exit code."""
-    kind = _door(given["parity"])
-    _check(kind, given)
+    wanted = _door(given["parity"])
+    _check(wanted, given)
     limit = _environments(given["environments"])
     loaded = load_settings(context, session)
     function = function_of(context, loaded, session.environ, stream=given["stream"])
     session.require_unix()
+    if wanted == "auto":
+        wanted = loaded.settings.function.event
+    kind, declared = door_of(function, wanted, "--as")
+    _check(kind, given)
 
+    from portway.awslambda.emulator.api import API, Authorizers
     from portway.awslambda.emulator.cors import CORS
     from portway.awslambda.emulator.front import FrontDoor
     from portway.awslambda.emulator.pool import Pool
     from portway.awslambda.front import Door
+    from portway.awslambda.front.pools import UserPools
     from portway.server.single import serve_single
 
     setup = loaded.settings.function
     door = Door(
         kind,
         stage=setup.stage if kind in ("rest", "http") else "",
-        binary_types=setup.binary_types or ("*/*",),
+        binary_types=setup.binary_types or (tuple(declared["binary_types"]) if declared else ("*/*",)),
         multi_value=setup.multi_value,
         region=function.region,
     )
@@ -86,13 +92,18 @@ def run_as_lambda(context: click.Context, session: Session, given: dict[str, Any
             log_line(f"{door.kind}: {function.environ['PORTWAY_APP']} ({facts}) on {address}{path}")
 
     pool = Pool(function, log_line, limit=limit, reload=True)
-    resources = resources_of(function, door.kind)
-    front = FrontDoor(door, pool, log_line, streams=given["stream"], cors=cors, resources=resources)
+    authorizers = Authorizers(function, log_line, limit)
+    api = None
+    if declared is not None:
+        user_pools = UserPools(setup.user_pool_keys)
+        api = API(declared, function, door, authorizers, setup.api_keys, user_pools, log_line)
+    front = FrontDoor(door, pool, log_line, streams=given["stream"], cors=cors, api=api)
     try:
         threads = min(limit * max(1, function.concurrency), _THREADS_MOST) + _ANSWERING
         serve_single(front, with_room(loaded.settings, threads, 11 * _MIB), started)
     finally:
         pool.close()
+        authorizers.close()
     return 0
 
 
@@ -105,7 +116,7 @@ def _door(parity: str) -> Any:
     place, colon, door = parity.partition(":")
     if place != "lambda" or (colon and door not in DOORS):
         raise BadValue("--as", parity, f"must be lambda, or lambda: and one of {', '.join(DOORS)}")
-    return door or "url"
+    return door or "auto"
 
 
 def _check(kind: str, given: dict[str, Any]) -> None:
@@ -118,7 +129,7 @@ def _check(kind: str, given: dict[str, Any]) -> None:
         "--no-multi-value-headers": (given["multi_value_headers"] is False, ("alb",)),
     }
     for flag, (value, kinds) in doors.items():
-        if value and kind not in kinds:
+        if value and kind not in (*kinds, "auto"):
             why = f"only {' and '.join(f'lambda:{one}' for one in kinds)} has it"
             raise Conflict(flag, f"--as lambda:{kind}", why)
 

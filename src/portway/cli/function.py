@@ -22,6 +22,7 @@ from portway.errors import AppNotFound, BadValue, UsageError, shown
 
 if TYPE_CHECKING:
     from portway.awslambda.emulator.function import Function
+    from portway.awslambda.front.gate import Declared
 
 SETTINGS = ("app", "factory", "chdir", "env-file", "stage")
 """The declared options that these commands take."""
@@ -125,13 +126,30 @@ def function_of(
     )
 
 
-def resources_of(function: Function, door: str) -> Mapping[str, list[str]]:
-    """Return the resources that an application declares for its REST API: Chalice's routes, or none."""
-    if door != "rest" or importlib.util.find_spec("chalice") is None:
-        return {}
-    from portway.awslambda.emulator.resources import declared
+def door_of(function: Function, wanted: str, flag: str) -> tuple[Any, Declared | None]:
+    """Return the front door of a function, and what its application declares of a REST API (Chalice's do).
 
-    return declared(function)
+    Args:
+        function: The function.
+        wanted: The door that the user has named, "auto" for the application's own.
+        flag: Where it was named, for errors.
+
+    Raises:
+        BadValue: A Chalice application behind a door that it does not understand.
+    """
+    from portway.awslambda.front.door import auto
+
+    found = None
+    if importlib.util.find_spec("chalice") is not None:
+        from portway.awslambda.emulator.api import declared
+
+        found = declared(function)
+    if found is None:
+        return auto(False) if wanted == "auto" else wanted, None
+    if wanted not in ("auto", "rest"):
+        problem = "must be rest: a Chalice application understands no other events"
+        raise BadValue(flag, wanted, problem, hint="leave it out, or say rest.")
+    return "rest", found
 
 
 def _timeout(flag: str | None, configured: float) -> float:

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from portway.cli.command import SETTINGS, TopicCommand
-from portway.cli.function import DOORS, function_of, function_parameters, resources_of
+from portway.cli.function import DOORS, door_of, function_of, function_parameters
 from portway.cli.function import SETTINGS as NAMES
 from portway.cli.options import load_settings, setting_parameters
 from portway.cli.session import Session
@@ -40,7 +40,9 @@ def invoke_command() -> click.Command:
             ["-H", "--header"], metavar="FIELD", multiple=True, help="A header field, 'Name: value'."
         ),
         click.Option(
-            ["--door"], type=click.Choice(DOORS), default="url", help="The front door it came through. [url]"
+            ["--door"],
+            type=click.Choice(DOORS),
+            help="The front door it came through. [url; rest for Chalice]",
         ),
         *function_parameters(),
     ]
@@ -62,7 +64,8 @@ def _invoke(**given: Any) -> int:
     function = function_of(context, loaded, session.environ)
     session.require_unix()
     if event is None:
-        event = _made(given, resources_of(function, given["door"]))
+        given["door"], declared = door_of(function, given["door"] or "auto", "--door")
+        event = _made(given, declared["routes"] if declared else {})
 
     from portway.awslambda.emulator.invocation import BrokenStream
     from portway.awslambda.emulator.pool import Pool
@@ -121,7 +124,7 @@ def _event(given: dict[str, Any]) -> bytes | None:
     return None
 
 
-def _made(given: dict[str, Any], resources: Mapping[str, list[str]]) -> bytes:
+def _made(given: dict[str, Any], resources: Mapping[str, object]) -> bytes:
     from portway.awslambda.front import Door, HTTPRequest, build_event
     from portway.awslambda.front.routes import Routes
     from portway.awslambda.front.wsgi import new_stamp

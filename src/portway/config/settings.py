@@ -127,7 +127,7 @@ class Function(Struct, frozen=True, kw_only=True):
             ("--event",),
             Choice("auto", "rest", "http", "url", "alb"),
             "The front door whose events the handler gets: API Gateway's REST API or HTTP API, "
-            "a Function URL, an Application Load Balancer. auto is rest for Chalice and http for others.",
+            "a Function URL, an Application Load Balancer. auto is rest for Chalice and url for others.",
         ),
     ] = "auto"
     stage: Annotated[

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.processes import APPS, DEADLINE_S, Portway
+from tests.support.processes import APPS, COMMAND, DEADLINE_S, Portway
 
 CHALICE = "from chalice.cli import main; main()"
 PROJECT = APPS / "notes"
@@ -119,6 +120,18 @@ def local() -> Iterator[Served]:
         process.kill()
         process.wait()
         process.stdout.close()  # type: ignore[union-attr]
+
+
+@pytest.fixture(scope="module")
+def emulated() -> Iterator[Served]:
+    """The project as a Lambda function behind its REST API, each authorizer a function of its own."""
+    arguments = ("--as", "lambda", "--chdir", str(PROJECT), "--api-key", "sesame", "--memory", "512")
+    command = [*COMMAND, "dev", "app:app", *arguments, "--function-timeout", "20", "-b", "127.0.0.1:0"]
+    with Portway("", command=command) as server:
+        yield Served(int(server.wait_for(r"rest: app:app .* on http://127\.0\.0\.1:(\d+)/")[1]))
+        assert "rest: GET /signed refuses everybody here: IAM's signatures cannot be verified" in server.log
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(DEADLINE_S) == 0
 
 
 SAME: dict[str, tuple[Any, ...]] = {
@@ -264,13 +277,22 @@ def test_different_from_chalice_local(portway: Served, local: Served, name: str)
         assert local.get(*request).status == other
 
 
-def test_an_api_key(portway: Served) -> None:
-    assert portway.get("/api-key", {"X-Api-Key": "sesame"}).body == b"in"
+@pytest.mark.parametrize("name", [*SAME, *DIFFERENT])
+def test_the_same_as_on_the_emulator(portway: Served, emulated: Served, name: str) -> None:
+    request = SAME[name] if name in SAME else DIFFERENT[name][0]
+    ours, theirs = portway.get(*request), emulated.get(*request)
+    assert (ours.status, ours.body, ours.own) == (theirs.status, theirs.body, theirs.own)
 
 
-def test_what_an_authorizer_finds_out_is_text(portway: Served) -> None:
-    found = portway.get("/secret/1", {"Authorization": "allow"})
-    assert found.json == {"level": "7", "admin": "true", "principalId": "ann"}
+def test_an_api_key(portway: Served, emulated: Served) -> None:
+    for served in (portway, emulated):
+        assert served.get("/api-key", {"X-Api-Key": "sesame"}).body == b"in"
+
+
+def test_what_an_authorizer_finds_out_is_text(portway: Served, emulated: Served) -> None:
+    for served in (portway, emulated):
+        found = served.get("/secret/1", {"Authorization": "allow"})
+        assert found.json == {"level": "7", "admin": "true", "principalId": "ann"}
 
 
 @pytest.mark.parametrize("path", ["/secret/1", "/secret/1/", "/%73ecret/1", "/secret/%31"])

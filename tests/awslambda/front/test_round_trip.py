@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from portway.awslambda import handler
@@ -16,7 +16,7 @@ from portway.awslambda.front import Door, HTTPRequest, Response, build_event, re
 from portway.awslambda.front.wsgi import new_stamp
 from tests.awslambda.applications import Application, Context, Seen
 from tests.awslambda.front_doors import Wire
-from tests.awslambda.test_round_trip import NAME, VALUE, form, utf8_paths, wires
+from tests.awslambda.test_round_trip import NAME, VALUE, form, thorough, utf8_paths, wires
 
 DOORS = {
     "rest": Door("rest"),
@@ -28,9 +28,6 @@ DOORS = {
     "alb-single": Door("alb", multi_value=False),
 }
 every_door = pytest.mark.parametrize("door", DOORS)
-thorough = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 
 
 def request_of(wire: Wire, prefix: str = "") -> HTTPRequest:

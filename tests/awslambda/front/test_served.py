@@ -43,4 +43,4 @@ def test_the_event_has_what_the_client_sent(kind: str) -> None:
 def test_the_name_of_the_handler_is_found_and_told() -> None:
     with Portway("echo_event.py") as server:
         server.ready()
-        server.wait_for(r"serving Lambda \(HTTP API\) application .*echo_event\.py")
+        server.wait_for(r"serving Lambda \(Function URL\) application .*echo_event\.py")

@@ -16,14 +16,12 @@ from ..errors import BadReply
 from ..events.reply import NO_BODY, field_name
 from ..front import BadAnswer, Door, HTTPRequest, Refusal, Response, Stamp, build_event, read_answer, refusal
 from ..front.door import INVOKE_LIMIT
-from ..front.request import Match
-from ..front.routes import Routes
 from ..front.wsgi import BodyTooLarge, new_stamp, request_of, send
 from ..runtime.stream import INTEGRATION
+from .api import API
 from .cors import CORS
 from .invocation import Answer, Stream
 from .pool import Pool, Throttled
-from .resources import Resources
 
 TIMEOUTS_S = {"rest": 29.0, "http": 30.0}
 """How long a door waits for its function; the others wait for the function's own timeout."""
@@ -43,7 +41,7 @@ class FrontDoor:
         streams: Whether it is set up to stream (invoke mode RESPONSE_STREAM, transfer mode STREAM).
         cors: Its CORS settings (HTTP API and Function URL).
         timeout_s: How long it waits for the function; None takes the service's own limit.
-        resources: A REST API's resources and their methods; none for one that passes everything on.
+        api: A REST API's own resources and authorizers; None for one that passes everything on.
     """
 
     def __init__(
@@ -55,15 +53,14 @@ class FrontDoor:
         streams: bool = False,
         cors: CORS | None = None,
         timeout_s: float | None = None,
-        resources: Resources | None = None,
+        api: API | None = None,
     ) -> None:
         self._door = door
         self._pool = pool
         self._log = log
         self._streams = streams and door.kind in ("url", "rest")
         self._cors = cors if cors is not None and door.kind in ("url", "http") else CORS()
-        self._resources = resources or {}
-        self._routes = Routes(self._resources)
+        self._api = api
         self._timeout_s = TIMEOUTS_S.get(door.kind) if timeout_s is None else timeout_s
         if self._streams:
             self._timeout_s = timeout_s
@@ -86,20 +83,19 @@ class FrontDoor:
         if inner is None:
             why = f"{request.path!r} is not below the stage {self._door.stage!r}"
             return self._refuse(start_response, "no-stage", why, stamp.request_id)
-        match = self._routes.match(inner)
-        if self._resources and (match is None or not self._takes(match, request.method)):
-            why = f"no resource takes {request.method} {inner!r}"
-            return self._refuse(start_response, "no-route", why, stamp.request_id)
-        built = build_event(self._door, request, stamp, match)
+        match = authorizer = None
+        if self._api is not None:
+            admitted = self._api.gate().admit(request, stamp, None, self._log)
+            if isinstance(admitted, Response):
+                self._log(f"rest: {admitted.status} from the API itself for {request.method} {inner!r}")
+                return send(admitted, request.method == "HEAD", start_response)
+            match, authorizer = admitted.match, admitted.authorizer
+        built = build_event(self._door, request, stamp, match, authorizer)
         event = json.dumps(built, ensure_ascii=False).encode("utf-8", "replace")
         if len(event) > INVOKE_LIMIT:
             why = f"the event has {len(event)} bytes, Lambda takes {INVOKE_LIMIT}"
             return self._refuse(start_response, "too-large", why, stamp.request_id)
         return self._invoked(start_response, request, stamp, event, origin)
-
-    def _takes(self, match: Match, method: str) -> bool:
-        methods = self._resources[match.resource]
-        return method in methods or "ANY" in methods
 
     def _invoked(
         self, start_response: Any, request: HTTPRequest, stamp: Stamp, event: bytes, origin: str

@@ -8,9 +8,18 @@ last is the load balancer's. A health check has no Host and no X-Forwarded field
 
 from __future__ import annotations
 
-from ..errors import BadEvent
 from .reply import cookie_spellings, joined_fields, listed_fields, payload
-from .request import Request, body_bytes, last_hop, multiple, scheme_of, server_of, single, text
+from .request import (
+    Request,
+    body_bytes,
+    last_hop,
+    multiple,
+    query_pairs,
+    scheme_of,
+    server_of,
+    single,
+    text,
+)
 from .source import Source, mounted
 
 TYPE_CHECKING = False
@@ -50,24 +59,6 @@ _REASONS = {
 }
 
 
-def query_of(source: str, event: Event) -> str:
-    """Return the query string from parameters that are still encoded: joined as they are.
-
-    Raises:
-        BadEvent: A value is not text.
-    """
-    try:
-        multi = event.get("multiValueQueryStringParameters")
-        if multi:
-            return "&".join(
-                [f"{name}={value}" for name, values in multi.items() for value in values or ("",)]
-            )
-        single = event.get("queryStringParameters")
-        return "&".join([name + "=" + (value or "") for name, value in single.items()]) if single else ""
-    except (AttributeError, TypeError):
-        raise BadEvent(source, "the query parameters are not an object of text") from None
-
-
 def is_multi(event: Event) -> bool:
     """Tell whether the target group has `lambda.multi_value_headers.enabled`."""
     return event.get("multiValueHeaders") is not None
@@ -97,7 +88,7 @@ class LoadBalancer(Source):
             root,
             inner,
             raw,
-            query_of(self.name, event),
+            "&".join([f"{name}={value}" for name, value in query_pairs(self.name, event)]),
             fields,
             known,
             body_bytes(self.name, event.get("body"), event.get("isBase64Encoded")),

@@ -192,6 +192,27 @@ def multiple(headers: Event | None) -> tuple[Fields, dict[str, str]]:
     return fields, {name.lower(): value for name, value in fields}
 
 
+def query_pairs(source: str, event: Event) -> list[tuple[str, str]]:
+    """Return names and values of an event's query parameters, spelt as the event spells them.
+
+    The single-value object keeps only the last of a repeated name, so the multi-value one counts.
+
+    Raises:
+        BadEvent: They are not objects of text.
+    """
+    try:
+        multi = event.get("multiValueQueryStringParameters")
+        if multi:
+            pairs = [(name, value) for name, values in multi.items() for value in values or ("",)]
+        else:
+            single = event.get("queryStringParameters")
+            pairs = [(name, value or "") for name, value in single.items()] if single else []
+        "".join([value for _, value in pairs])
+    except (AttributeError, TypeError):
+        raise BadEvent(source, "the query parameters are not an object of text") from None
+    return pairs
+
+
 def scheme_of(forwarded: str) -> str:
     """Return "http" or "https" from X-Forwarded-Proto; the last word is the service's own."""
     if forwarded == "https" or not forwarded:

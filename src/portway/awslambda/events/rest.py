@@ -9,7 +9,6 @@ no key that the format does not name: API Gateway turns it into a 502.
 
 from __future__ import annotations
 
-from ..errors import BadEvent
 from .paths import below, encoded_query, mount_point
 from .reply import listed_fields, payload
 from .request import (
@@ -17,6 +16,7 @@ from .request import (
     body_bytes,
     mapping,
     multiple,
+    query_pairs,
     scheme_of,
     server_of,
     single,
@@ -31,24 +31,6 @@ if TYPE_CHECKING:
 
     from .reply import Reply
     from .request import Event
-
-
-def query_of(source: str, event: Event) -> str:
-    """Return the query string of an event whose parameters arrive decoded.
-
-    Raises:
-        BadEvent: A value is not text.
-    """
-    try:
-        multi = event.get("multiValueQueryStringParameters")
-        if multi:
-            return encoded_query(
-                [(name, value) for name, values in multi.items() for value in values or ("",)]
-            )
-        single = event.get("queryStringParameters")
-        return encoded_query([(name, value or "") for name, value in single.items()]) if single else ""
-    except (AttributeError, TypeError):
-        raise BadEvent(source, "the query parameters are not an object of text") from None
 
 
 def user_of(context: Event) -> str:
@@ -92,7 +74,7 @@ class RestAPI(Source):
             root,
             inner,
             raw,
-            query_of(self.name, event),
+            encoded_query(query_pairs(self.name, event)),
             fields,
             known,
             body_bytes(self.name, event.get("body"), event.get("isBase64Encoded")),

@@ -7,8 +7,9 @@ the handshake; answers to the others go nowhere.
 
 from __future__ import annotations
 
-from .request import Request, multiple, scheme_of, server_of, single
-from .rest import query_of, user_of
+from .paths import encoded_query
+from .request import Request, multiple, query_pairs, scheme_of, server_of, single
+from .rest import user_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def handshake(event: Event, path: str, root_path: str | None) -> Request:
         stage if root_path is None else root_path,
         path,
         None,
-        query_of(NAME, event),
+        encoded_query(query_pairs(NAME, event)),
         fields,
         known,
         b"",

@@ -10,50 +10,26 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from .answers import BadAnswer, read_answer
 from .building import build_event
 from .calling import Deadline, TookTooLong, TooManyOverdue
 from .context import Context, Function
 from .door import INVOKE_LIMIT, Door
-from .request import HTTPRequest, Match, Stamp
+from .request import HTTPRequest, Stamp
 from .response import Response, id_field, refusal
 from .wsgi import BodyTooLarge, Environ, new_stamp, request_of, send
 
 if TYPE_CHECKING:
     from ..events.request import Event
+    from .gate import Gate, Report
 
 Handler = Callable[[Any, Any], Any]
-Report = Callable[[str], object]
 
 _SURELY_FITS = 6
 """Bytes of JSON that one byte of a body becomes at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """A request that may reach the function.
-
-    Attributes:
-        match: The resource that takes it.
-        authorizer: What the authorizer found out, or None.
-    """
-
-    match: Match
-    authorizer: dict[str, Any] | None
-
-
-class Gate(Protocol):
-    """An API's own routes and authorizers, before the function."""
-
-    def admit(
-        self, request: HTTPRequest, stamp: Stamp, context: Context, report: Report
-    ) -> Admitted | Response:
-        """Return how a request reaches the function, or the door's own answer."""
-        ...
 
 
 class HandlerApplication:

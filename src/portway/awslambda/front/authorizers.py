@@ -37,6 +37,10 @@ class Refused(Exception):
         self.text = text
 
 
+class AskedElsewhere(Exception):
+    """An authorizer that runs in another process failed there, and its own log says how."""
+
+
 def method_arns(door: Door, method: str, match: Match) -> tuple[str, ...]:
     """Return the ARNs by which a policy may name a call; the first is the one that the authorizer is told.
 
@@ -79,6 +83,8 @@ def ask(
         raise Refused("unauthorized")
     try:
         answer = authorizer(token_event(token, arns[0]), context)
+    except AskedElsewhere as error:
+        raise Refused("authorizer-failed", f"the authorizer failed: {error}") from None
     except BaseException as error:
         if type(error) is Exception and str(error) == "Unauthorized":  # how a function says 401
             raise Refused("unauthorized") from None

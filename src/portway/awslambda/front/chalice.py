@@ -1,7 +1,7 @@
-"""A Chalice application behind API Gateway's REST API: its routes, preflights, keys and authorizers.
+"""A Chalice application, as it declares itself to API Gateway: its routes, preflights, keys and authorizers.
 
-Chalice declares what API Gateway is to do, so this does it from the application's own tables. `chalice`
-itself is not imported: everything is read from the application object.
+`declared` reads that from the application's own tables into plain data, which `gate` works from, in this
+process or in another one. `chalice` itself is not imported.
 
 **Threads.** `app.current_request` and `app.lambda_context` are attributes of the one application object,
 which is right on Lambda, where there is one call at a time, and shows one client another's request here.
@@ -11,22 +11,9 @@ task, sees its own.
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
-
-from .application import Admitted
-from .authorizers import Refused, ask, method_arns
-from .context import Context
-from .door import Door
-from .pools import UserPools, issuer_of
-from .request import HTTPRequest, Match, Stamp
-from .response import Response, id_field, refusal
-from .routes import Routes
-
-if TYPE_CHECKING:
-    from .application import Report
+from typing import Any
 
 OWN_TO_A_CALL = ("current_request", "lambda_context")
 
@@ -66,114 +53,55 @@ def made_safe(app: Any) -> None:
         app.__class__ = type(kind.__name__, (kind,), {"__module__": kind.__module__, **own})
 
 
-class ChaliceGate:
-    """The routes of a Chalice application. Reads the application's tables when it is made.
-
-    Args:
-        app: The application.
-        door: The REST API before it.
-        api_keys: The keys that routes with `api_key_required` take.
-        pools: What verifies the tokens of user pools.
-    """
-
-    def __init__(
-        self, app: Any, door: Door, api_keys: Sequence[str] = (), pools: UserPools | None = None
-    ) -> None:
-        self._door = door
-        self._methods: dict[str, dict[str, Any]] = {path: dict(views) for path, views in app.routes.items()}
-        self._routes = Routes(self._methods)
-        self._api_keys = [key.encode() for key in api_keys]
-        self._pools = pools or UserPools()
-
-    def unreachable(self) -> tuple[str, ...]:
-        """Return what there is to warn of: each route that refuses everybody here, and why."""
-        return tuple(
-            f"{method} {path} refuses everybody here: {why}"
-            for path, views in self._methods.items()
+def declared(app: Any) -> dict[str, Any]:
+    """Return what a Chalice application declares, as plain data (see `gate.Declared`)."""
+    routes = {
+        template: {
+            method: {
+                "cors": None if view.cors is None else view.cors.get_access_control_headers(),
+                "key": bool(view.api_key_required),
+                "authorizer": _authorizer(view.authorizer),
+            }
             for method, view in views.items()
-            if (why := _cannot_ask(view.authorizer))
-        )
+        }
+        for template, views in app.routes.items()
+    }
+    return {"routes": routes, "binary_types": list(app.api.binary_types)}
 
-    def admit(
-        self, request: HTTPRequest, stamp: Stamp, context: Context, report: Report
-    ) -> Admitted | Response:
-        """Return how a request reaches the function, or API Gateway's own answer (see `Gate`)."""
-        match = self._routes.match(self._door.within(request.path) or "")
-        if match is None:
-            return refusal(self._door, "no-route", stamp.request_id)
-        views = self._methods[match.resource]
-        view = views.get(request.method)
-        if view is None:
-            cors = next((entry.cors for entry in views.values() if entry.cors is not None), None)
-            if request.method != "OPTIONS" or cors is None:
-                return refusal(self._door, "no-route", stamp.request_id)
-            return self._preflight(views, cors, stamp)
-        try:
-            self._check_key(view, request)
-            return Admitted(match, self._authorized(view.authorizer, request, match, context, report))
-        except Refused as refused:
-            if refused.text:
-                report(f"{request.method} {match.resource}: {refused.text}")
-            return refusal(self._door, refused.why, stamp.request_id)
 
-    def _preflight(self, views: dict[str, Any], cors: Any, stamp: Stamp) -> Response:
-        """Return what the mock integration answers that Chalice has API Gateway put before its routes."""
-        methods = [method for method, entry in views.items() if entry.cors is not None]
-        fields = [("Content-Type", "application/json")]
-        fields.append(("Access-Control-Allow-Methods", ",".join([*methods, "OPTIONS"])))
-        fields += cors.get_access_control_headers().items()
-        return Response(200, "", [*fields, id_field(self._door, stamp.request_id)], b"")
+def functions(app: Any) -> dict[str, Callable[[Any, Any], Any]]:
+    """Return the authorizers that are functions of the application, by their names in `declared`."""
+    return {_handler(one): one for one in _authorizers(app) if "ChaliceAuthorizer" in _kinds(one)}
 
-    def _check_key(self, view: Any, request: HTTPRequest) -> None:
-        if view.api_key_required:
-            given = request.value("x-api-key").encode()
-            if not any(hmac.compare_digest(given, key) for key in self._api_keys):
-                raise Refused("no-key")
 
-    def _authorized(
-        self, authorizer: Any, request: HTTPRequest, match: Match, context: Context, report: Report
-    ) -> dict[str, Any] | None:
-        if authorizer is None:
-            return None
-        kinds = _kinds(authorizer)
-        if "ChaliceAuthorizer" in kinds:
-            arns = method_arns(self._door, request.method, match)
-            header = authorizer.config.header or "Authorization"
-            return ask(authorizer, header, request, arns, context)
-        if "IAMAuthorizer" in kinds:
-            signed = request.value("authorization").startswith("AWS4-HMAC-SHA256 ")
-            raise Refused(
-                "bad-signature" if signed else "unsigned", "IAM's signatures cannot be verified here"
-            )
-        if "CognitoUserPoolAuthorizer" in kinds:
-            header, arns = _user_pools(authorizer)
-            scopes = frozenset(authorizer.scopes)
+def _authorizers(app: Any) -> Iterator[Any]:
+    for views in app.routes.values():
+        for view in views.values():
+            if view.authorizer is not None:
+                yield view.authorizer
 
-            def tell(text: str) -> None:
-                report(f"{request.method} {match.resource}: {text}")
 
-            return self._pools.ask(request.value(header.lower()), arns, scopes, tell)
-        raise Refused("authorizer-failed", _cannot_ask(authorizer))
+def _authorizer(authorizer: Any) -> dict[str, Any] | None:
+    if authorizer is None:
+        return None
+    kinds = _kinds(authorizer)
+    if "ChaliceAuthorizer" in kinds:
+        header = authorizer.config.header or "Authorization"
+        return {"kind": "function", "name": _handler(authorizer), "header": header}
+    if "IAMAuthorizer" in kinds:
+        return {"kind": "iam"}
+    if "CognitoUserPoolAuthorizer" in kinds:
+        found = authorizer.to_swagger()
+        arns = found["x-amazon-apigateway-authorizer"]["providerARNs"]
+        header = found["name"] or "Authorization"
+        return {"kind": "pools", "header": header, "arns": list(arns), "scopes": list(authorizer.scopes)}
+    return {"kind": "other", "name": type(authorizer).__name__}
+
+
+def _handler(authorizer: Any) -> str:
+    """Return the handler setting of an authorizer's own function: Chalice deploys each as one."""
+    return f"{authorizer.func.__module__}.{authorizer.func.__name__}"
 
 
 def _kinds(authorizer: object) -> set[str]:
     return {cls.__name__ for cls in type(authorizer).__mro__}
-
-
-def _user_pools(authorizer: Any) -> tuple[str, tuple[str, ...]]:
-    """Return the field that carries the token, and the ARNs of the user pools."""
-    declared = authorizer.to_swagger()
-    arns = declared["x-amazon-apigateway-authorizer"]["providerARNs"]
-    return declared["name"] or "Authorization", tuple(arns)
-
-
-def _cannot_ask(authorizer: Any) -> str:
-    """Return why an authorizer cannot be asked on this server, "" when it can."""
-    kinds = set() if authorizer is None else _kinds(authorizer)
-    if authorizer is None or "ChaliceAuthorizer" in kinds:
-        return ""
-    if "IAMAuthorizer" in kinds:
-        return "IAM's signatures cannot be verified"
-    if "CognitoUserPoolAuthorizer" in kinds:
-        return "" if any(map(issuer_of, _user_pools(authorizer)[1])) else "its authorizer names no user pool"
-    return f"an authorizer of type {type(authorizer).__name__} cannot be asked"

@@ -18,6 +18,16 @@ ALB_LIMIT = 1_000_000
 _REQUEST_LIMITS = {"rest": 10 * MIB, "http": 10 * MIB, "url": INVOKE_LIMIT, "alb": ALB_LIMIT}
 
 
+def auto(chalice: bool) -> Kind:
+    """Return the door of a function whose user has named none.
+
+    Chalice understands the events of a REST API only. Everything else stands behind a Function URL: the
+    door that needs nothing but the function, loses least of a request and can stream; its events are
+    those of an HTTP API in all but the path.
+    """
+    return "rest" if chalice else "url"
+
+
 @dataclass(frozen=True, slots=True)
 class Door:
     """One front door before one function.
