@@ -57,6 +57,12 @@ def test_the_directory_itself() -> None:
     assert remarks(("/api/*", APP), ("/api", redirect("/api/"))) == []
 
 
+def test_an_open_end() -> None:
+    text = "note: routes '/api*' takes /apix as well, and its directory is /; /api/* is what is below it"
+    assert remarks(("/api*", APP)) == [text]
+    assert remarks(("/*.png*", APP), ("/x", APP), ("/a*b", APP), ("/y*", redirect("/"))) == []
+
+
 def test_redirects_that_come_back() -> None:
     assert remarks(("/a*", redirect("/a/b"))) == [
         "warning: routes '/a*' comes back to itself: a redirect to '/a/b' matches it again"

@@ -69,6 +69,7 @@ def review(site: Site, bind: Sequence[str] = ()) -> Iterator[Remark]:
             case StaticTarget():
                 yield from _contents(route, route.target)
         yield from _bare_directory(site, route)
+        yield from _open_end(route)
     if site.app is not None and not can_match("/*", [one.pattern for one in site.routes]):
         yield Remark("warning", f"the application {site.app} gets nothing: the routes take every path")
 
@@ -129,6 +130,18 @@ def _contents(route: Route, target: StaticTarget) -> Iterator[Remark]:
             text = f"shows {name} to everybody: {target.folder} is the project itself"
             yield Remark("warning", f"routes {shown(route.pattern)} {text}")
             return
+
+
+def _open_end(route: Route) -> Iterator[Remark]:
+    """`/api*` takes `/apis`, too, and its directory is the root."""
+    name = route.pattern.removesuffix("*")
+    if isinstance(route.target, RedirectTarget) or name.endswith(("/", "*", "?")) or name == route.pattern:
+        return
+    if "*" not in name and "?" not in name:
+        text = (
+            f"takes {name}x as well, and its directory is {directory_of(name)}; {name}/* is what is below it"
+        )
+        yield Remark("note", f"routes {shown(route.pattern)} {text}")
 
 
 def _bare_directory(site: Site, route: Route) -> Iterator[Remark]:
