@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from portway.config import Loaded, resolve
+from portway.config import ConfigFile, Loaded, load, resolve
+from portway.config.stages import env_files_of, layers_of, variables_of
 from portway.errors import BadValue, ConfigError, ConfigFileError, UnknownOption
 from portway.site.environment import environment_of
 
@@ -151,7 +154,9 @@ def test_a_circle_is_named(project: Path) -> None:
         resolve({"stage": "a"}, {}, project)
 
 
-@pytest.mark.parametrize("text", ["stages = 3", "[stages]\nprod = 3", "[stages.'a b']\nthreads = 3"])
+@pytest.mark.parametrize(
+    "text", ["stages = 3", "[stages]\nprod = 3", "[stages.'a b']", "[stages.'']", "[stages.'$default']"]
+)
 def test_stages_that_are_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "portway.toml").write_text(text)
     with pytest.raises(BadValue, match="must be"):
@@ -168,3 +173,35 @@ def test_an_environment_file_cannot_say_which_stage(project: Path) -> None:
     (project / "all.env").write_text("PORTWAY_STAGE=prod\n")
     with pytest.raises(ConfigFileError, match="PORTWAY_STAGE has no effect"):
         resolve({}, {}, project)
+
+
+VALUES = st.recursive(
+    st.text("aB_=${}:#/\0é", max_size=8)
+    | st.integers()
+    | st.booleans()
+    | st.floats()
+    | st.sampled_from(["a", "b"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["a", "b", "A", "PORT", "PORTWAY_X", "env", "extends", "workers"]), inner
+        )
+    ),
+    max_leaves=6,
+)
+KEYS = st.sampled_from(["env", "env-files", "stages", "stage", "workers", "app", "routes", "x"])
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.dictionaries(KEYS, VALUES, max_size=5), st.sampled_from(["", "a", "b"]))
+def test_whatever_a_file_holds_only_errors_with_a_text_come_out(table: dict[str, object], stage: str) -> None:
+    try:
+        layers = layers_of(table, "portway.toml", stage, "--stage") if stage else ()
+        file = ConfigFile("portway.toml", table, "/nowhere", layers)
+        loaded = load({}, {}, file)
+        variables_of(file.layers, file.path)
+        env_files_of(file.layers, file.path)
+    except ConfigError as error:
+        assert "\0" not in error.render()
+    else:
+        assert loaded.file is file

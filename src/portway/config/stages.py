@@ -64,7 +64,8 @@ def stages_of(table: Mapping[str, object], path: str) -> dict[str, Mapping[str, 
         if not isinstance(stage, dict):
             raise BadValue(f"stages.{name}", stage, "must be a table", source=place, hint=hint)
         try:
-            stage_name(name)
+            if stage_name(name) != name or not name:
+                raise Refused("must be a name of its own")
         except Refused as refusal:
             raise BadValue("the name of a stage", name, str(refusal), source=place, hint=hint) from None
     return stages
