@@ -58,8 +58,12 @@ def mixed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         ("/base", "/api/x", "/base/api/x", ("/base/api", "/x")),
         ("/api", "/x", "/api/x", ("/api", "/x")),
         ("", "/y/../api/x", "/y/../api/x", ("/api", "/x")),
-        ("", "/api/../api/x", "/api/../api/x", ("/api", "/../api/x")),
-        ("", "/api/a/../b", "/api/a/%2e%2e/b?q", ("/api", "/a/../b")),
+        ("", "/api/../api/x", "/api/../api/x", ("/api", "/x")),
+        ("", "/api/a/../b", "/api/a/%2e%2e/b?q", ("/api", "/b")),
+        ("", "/api/a/%2e%2e/b", "/api/a/%252e%252e/b", ("/api", "/a/%2e%2e/b")),
+        ("", "/api/.well-known/..a/b.", "/api/.well-known/..a/b.", ("/api", "/.well-known/..a/b.")),
+        ("/base", "/api/a/../b", "/api/a/../b", ("/base/api", "/b")),
+        ("/api", "/a/../b", "/api/a/../b", ("/api", "/b")),
     ],
 )
 def test_an_environ_has_the_root_path_as_script_name(
@@ -68,6 +72,19 @@ def test_an_environ_has_the_root_path_as_script_name(
     environ = {"SCRIPT_NAME": script, "PATH_INFO": path, "RAW_URI": uri}
     enter_environ(environ, "/api")
     assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == expected
+
+
+def test_at_the_root_an_application_of_a_route_sees_the_path_that_chose_it() -> None:
+    environ = {"SCRIPT_NAME": "", "PATH_INFO": "/admin/../public.txt", "RAW_URI": "/admin/%2e./public.txt"}
+    enter_environ(environ, "")
+    assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("", "/public.txt")
+    scope: dict[str, Any] = {
+        "root_path": "",
+        "path": "/admin/../public.txt",
+        "raw_path": b"/admin/../public.txt",
+    }
+    enter_scope(scope, "")
+    assert (scope["root_path"], scope["path"]) == ("", "/public.txt")
 
 
 def test_a_root_path_beyond_ascii_is_told_as_pep_3333_has_it() -> None:
@@ -83,6 +100,9 @@ def test_a_root_path_beyond_ascii_is_told_as_pep_3333_has_it() -> None:
         ("/base", "/base/api/x", b"/base/api/x", ("/base/api", "/base/api/x")),
         ("/api", "/api/x", b"/api/x", ("/api", "/api/x")),
         ("", "/y/../api/x", b"/y/../api/x", ("/api", "/api/x")),
+        ("", "/api/a/../b", b"/api/a/%2e%2e/b", ("/api", "/api/b")),
+        ("/base", "/base/api/a/../b", b"/api/a/../b", ("/base/api", "/base/api/b")),
+        ("/base", "/base/api/a/../b", b"/base/api/a/../b", ("/base/api", "/base/api/b")),
     ],
 )
 def test_a_scope_has_the_root_path_and_keeps_it_in_its_path(

@@ -40,8 +40,8 @@ def sent(request: Request) -> dict[bytes, bytes]:
 
 def test_target_and_values_travel_byte_for_byte() -> None:
     fields = ((b"x-odd", b"caf\xe9 \xff"), (b"cookie", b'a="b"; c'))
-    request = read(*fields, raw_path=b"/up/%2e%2F//./a%20b", query_string=b"x=%41&y=%")
-    assert request.head(b"u").startswith(b"GET /up/%2e%2F//./a%20b?x=%41&y=% HTTP/1.1\r\nhost: u\r\n")
+    request = read(*fields, raw_path=b"/up/%2F//%2ea/a%20b", query_string=b"x=%41&y=%")
+    assert request.head(b"u").startswith(b"GET /up/%2F//%2ea/a%20b?x=%41&y=% HTTP/1.1\r\nhost: u\r\n")
     assert sent(request)[b"x-odd"] == b"caf\xe9 \xff"
     assert sent(request)[b"cookie"] == b'a="b"; c'
 
@@ -162,12 +162,41 @@ def test_a_request_that_has_been_here_loops(via: bytes, loops: bool) -> None:
         (b"/api//x", b"//x"),
         (b"/%61pi/x%20y", b"/x%20y"),
         (b"/z/../api/%3F", b"/%3F"),
+        (b"/api/../api/x", b"/x"),
+        (b"/api/a%2F..%2F..%2fapi/x", b"/x"),
     ],
 )
 def test_a_prefix_is_taken_off_in_any_spelling(raw: bytes, target: bytes) -> None:
     request = read(strip="/api", raw_path=raw)
     assert request.start.startswith(b"GET " + target + b" HTTP/1.1\r\n")
     assert sent(request)[b"x-forwarded-prefix"] == b"/api"
+
+
+@pytest.mark.parametrize(
+    ("raw", "target"),
+    [
+        (b"/admin/../up/x", b"/up/x"),
+        (b"/admin/%2e%2E/up/x", b"/up/x"),
+        (b"/admin/..%2fup/x%20%25", b"/up/x%20%25"),
+        (b"/up/.", b"/up/"),
+        (b"/up//a%2Fb", b"/up//a%2Fb"),
+        (b"/up/.a/b./...", b"/up/.a/b./..."),
+        (b"/up/%252e%252e/x", b"/up/%252e%252e/x"),
+    ],
+)
+def test_an_upstream_gets_the_path_that_chose_it(raw: bytes, target: bytes) -> None:
+    assert read(raw_path=raw, query_string=b"y=/../").start.startswith(
+        b"GET " + target + b"?y=/../ HTTP/1.1\r\n"
+    )
+
+
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket, h2c", b"TLS/1.3, HTTP/1.1", b""])
+def test_no_protocol_carries_requests_past_the_rules(protocol: bytes) -> None:
+    request = read(
+        (b"connection", b"Upgrade, HTTP2-Settings"), (b"upgrade", protocol), (b"http2-settings", b"AAMA")
+    )
+    assert request.upgrade is None
+    assert not {b"upgrade", b"connection", b"http2-settings"} & sent(request).keys()
 
 
 def test_a_prefix_is_added_to_that_of_a_trusted_proxy() -> None:

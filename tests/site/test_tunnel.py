@@ -1,4 +1,4 @@
-"""WebSockets through a proxy route, to a real server, and other protocols that a connection may change to."""
+"""WebSockets through a proxy route, to a real server, and to one that does as it is told."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ WAYS = (
     "asgi-epoll-tls",
     "wsgi-epoll-tls",
 )
-ASK = b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: shout\r\n\r\n"
-SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: shout\r\nX-A: b\r\n\r\n"
+ASK = b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-A: b\r\n\r\n"
 
 
 class DevServer:
@@ -189,7 +189,7 @@ def test_a_reload_leaves_tunnels_to_the_old_worker(tmp_path: Path) -> None:
 def shouting(caller: Caller, number: int) -> None:
     """Change the protocol and send everything back in capitals, until the other side has ended."""
     head = caller.head()
-    assert b"connection: Upgrade\r\nupgrade: shout\r\n" in head
+    assert b"connection: Upgrade\r\nupgrade: websocket\r\n" in head
     caller.send(SWITCH + b"EARLY;")
     while data := caller.read(6):
         caller.send(data.upper())
@@ -203,7 +203,7 @@ def test_bytes_that_do_not_wait_for_the_change_are_not_lost(tmp_path: Path, app:
             client.send(ASK + b"hello;")
             head = client._until(b"\r\n\r\n")
             assert head.startswith(
-                b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: shout\r\n"
+                b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
             )
             assert b"\r\nx-a: b" in head
             assert client._exactly(12) == b"EARLY;HELLO;"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from portway.errors import shown
-from portway.site import redirects
+from portway.site import redirects, upstreams
 from portway.site.patterns import Path, match, normalise, with_slash
 from portway.site.site import AppTarget, ProxyTarget, RedirectTarget, Route, Site, StaticTarget, Target
 
@@ -84,7 +84,9 @@ def _result(route: Route, path: Path, star: bytes, target: str) -> str:
             return f"{route.target.status} Location: {_location(route.target, star, target)}"
         case ProxyTarget():
             raw = target if target.startswith("/") else f"/{target}"
-            return f"{route.target.upstreams[0]}{raw.removeprefix(route.target.strip)}"
+            before, mark, query = raw.partition("?")
+            asked = upstreams.path_for(os.fsencode(before), route.target.strip)
+            return f"{route.target.upstreams[0]}{os.fsdecode(asked)}{mark}{query}"
 
 
 def _location(target: RedirectTarget, star: bytes, asked: str) -> str:

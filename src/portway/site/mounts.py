@@ -2,8 +2,8 @@
 
 The engine's table has matched the path already and says which route it was (`portway.mount`). What is
 left is to enter the application: its root path, and, for ASGI, what its lifespan left. Where the spelling
-of a path hides the root ("/x/../api/a" is below "/api"), the application gets the path in its normal
-form, so that it sees the same path as the rule that chose it.
+of a path hides the root, or has dot segments ("/x/../api/a" is below "/api"), the application of a route
+gets the path in its normal form, so that it sees the same path as the rule that chose it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from portway.apps import Application, load
 from portway.errors import StartupFailed
-from portway.site.patterns import matches, normalise
+from portway.site.patterns import has_dot_segments, matches, normalise
 from portway.site.site import AppTarget, ProxyTarget, Site
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class WSGIMounts:
         if place is None:  # nobody has matched it: the server asks itself
             place = _place(self._site, (environ["SCRIPT_NAME"] + environ["PATH_INFO"]).encode("latin-1"))
         app, root = self._mounts.get(place) or _AS_IF
-        if root:
+        if place != MAIN:
             enter_environ(environ, root)
         return app(environ, start_response)
 
@@ -180,13 +180,23 @@ def enter_environ(environ: WSGIEnvironment, root: str) -> None:
     """Move a root path from PATH_INFO to SCRIPT_NAME (PEP 3333)."""
     root = root.encode().decode("latin-1")
     script, path = environ["SCRIPT_NAME"], environ["PATH_INFO"]
-    if path.startswith(root + "/"):
+    if "/." in path and has_dot_segments(path.encode("latin-1")):
+        _enter_normal_environ(environ, root)
+    elif path.startswith(root + "/"):
         environ["SCRIPT_NAME"], environ["PATH_INFO"] = script + root, path[len(root) :]
     elif (script + path).startswith(root + "/"):  # the pattern names what was taken off already
         environ["SCRIPT_NAME"], environ["PATH_INFO"] = root, (script + path)[len(root) :]
     else:
-        plain = normalise(environ.get("RAW_URI", script + path).encode("latin-1")).path.decode("latin-1")
-        environ["SCRIPT_NAME"], environ["PATH_INFO"] = root, plain.removeprefix(root)
+        _enter_normal_environ(environ, root)
+
+
+def _enter_normal_environ(environ: WSGIEnvironment, root: str) -> None:
+    script = environ["SCRIPT_NAME"]
+    before = "" if root.startswith(script) else script
+    target = environ.get("RAW_URI", script + environ["PATH_INFO"])
+    plain = normalise(target.encode("latin-1")).path.decode("latin-1")
+    environ["SCRIPT_NAME"] = before + root
+    environ["PATH_INFO"] = plain.removeprefix(before).removeprefix(root)
 
 
 class ASGIMounts:
@@ -237,7 +247,7 @@ class ASGIMounts:
             scope["extensions"]["portway.upgrade"] = {}
         else:
             scope.pop(PEER, None)
-            if root:
+            if place != MAIN:
                 enter_scope(scope, root)
             if place in self._states:
                 scope["state"] = self._states[place].copy()
@@ -247,13 +257,21 @@ class ASGIMounts:
 def enter_scope(scope: dict[str, Any], root: str) -> None:
     """Add a root path to the scope's; its path keeps it (ASGI HTTP specification 2.5, `root_path`)."""
     before, path = scope["root_path"], scope["path"]
-    if path.startswith(f"{before}{root}/"):
+    if "/." in path and has_dot_segments(scope["raw_path"]):
+        _enter_normal_scope(scope, root)
+    elif path.startswith(f"{before}{root}/"):
         scope["root_path"] = before + root
     elif path.startswith(root + "/"):
         scope["root_path"] = root
     else:
-        scope["root_path"] = root
-        scope["path"] = normalise(scope["raw_path"]).path.decode("utf-8", "replace")
+        _enter_normal_scope(scope, root)
+
+
+def _enter_normal_scope(scope: dict[str, Any], root: str) -> None:
+    before = "" if root.startswith(scope["root_path"]) else scope["root_path"]
+    plain = normalise(scope["raw_path"]).path.decode("utf-8", "replace")
+    scope["root_path"] = before + root
+    scope["path"] = plain if plain.startswith(f"{before}/") else before + plain
 
 
 def _place(site: Site, target: bytes) -> int:

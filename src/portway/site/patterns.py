@@ -22,6 +22,8 @@ MOST_CHARACTERS = 255
 
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_SLASH, _DOT = rb"(?:/|%2[Ff])", rb"(?:\.|%2[Ee])"
+_DOT_SEGMENT = re.compile(_SLASH + _DOT + rb"{1,2}(?:" + _SLASH + rb"|$)")
 _SIGNS = "_ - . * ? $ / ~ \" ' @ : + &"
 _FOREIGN = re.compile(r"""[^A-Za-z0-9_\-.*$/~"'@:+&?]""", re.ASCII)
 
@@ -63,6 +65,11 @@ def normalise(target: bytes) -> Path:
             segments.append(part)
     names_a_directory = segments and parts[-1] in (b"", b".", b"..")
     return Path(b"/" + b"/".join(segments) + (b"/" if names_a_directory else b""), problem)
+
+
+def has_dot_segments(path: bytes) -> bool:
+    """Whether a path, as it was sent, has a `.` or `..` in it, which not all read alike."""
+    return _DOT_SEGMENT.search(path) is not None
 
 
 def match(pattern: str, path: bytes) -> bytes | None:

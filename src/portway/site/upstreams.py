@@ -1,9 +1,11 @@
-"""The URLs that a proxy route sends requests to: http, https, or http+unix with the path of a Unix socket."""
+"""Where a proxy route sends requests: http, https, or http+unix with the path of a Unix socket."""
 
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote_from_bytes, unquote, urlsplit
+
+from portway.site.patterns import has_dot_segments, normalise
 
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z_-]+(?:\.[0-9A-Za-z_-]+)*\.?)(?::[0-9]+)?")
 _FORM = re.compile(r"(https?|http\+unix)://([^/?#\\\s]+)(/?)", re.ASCII)
@@ -37,3 +39,17 @@ def _is_host(authority: str) -> bool:
 def normal(url: str) -> str:
     """Return a URL that is fine without the slash at its end."""
     return url.rstrip("/")
+
+
+def path_for(path: bytes, strip: str) -> bytes:
+    """Return the path an upstream is asked for: as it was sent, but for what is stripped, and dot segments.
+
+    Args:
+        path: The request's, as it was sent, without the query.
+        strip: What is taken off its front, "/api" for example, or "".
+    """
+    prefix = strip.encode()
+    if path.startswith(prefix + b"/") and not has_dot_segments(path):
+        return path[len(prefix) :]
+    plain = normalise(path).path.removeprefix(prefix)  # the same path in another spelling
+    return quote_from_bytes(plain, safe="/:@!$&'()*+,;=~").encode() or b"/"

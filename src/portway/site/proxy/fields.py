@@ -1,6 +1,8 @@
 """The heads that travel through a proxy route (RFC 9110, section 7.6): no I/O, bytes in and bytes out.
 
-A request's head is written here as it was received: target and values byte for byte. Left out is what speaks
+A request's head is written here as it was received: target and values byte for byte. Only a path with dot
+segments is sent in its normal form, the one that its rule was chosen by: `/admin/../public/x` must not be
+something below /admin for the upstream. Left out is what speaks
 of one connection only, and what the client listed in Connection; said anew is who asked (Forwarded, RFC 7239,
 and X-Forwarded-*), and through whom (Via). What an untrusted client says of these the engine has dropped
 already, so whatever of it is left comes from a proxy that is trusted, and is added to.
@@ -11,11 +13,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote_from_bytes
 
 from msgspec import Struct
 
-from portway.site.patterns import normalise
+from portway.site.upstreams import path_for
 
 Pairs = Iterable[tuple[bytes, bytes]]
 
@@ -37,6 +38,8 @@ _DROPPED = HOP_BY_HOP | _OURS | {b"expect"}
 _IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
 _UNSAFE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_WEBSOCKET = b"websocket"
+"""The one protocol to change to: through others (h2c, TLS) requests would pass by the rules."""
 MOST_HOPS = 32
 """Entries of Via beyond which a request is taken to run in circles."""
 
@@ -89,7 +92,7 @@ def read_request(scope: dict[str, Any], name: bytes, *, keep_host: bool, strip: 
     if b"connection" in said:
         listed = tokens(said[b"connection"])
         if b"upgrade" in listed and scope["http_version"] == "1.1" and scope["method"] == "GET":
-            upgrade = b", ".join(said.get(b"upgrade", ())) or None
+            upgrade = _WEBSOCKET if tokens(said.get(b"upgrade", ())) == {_WEBSOCKET} else None
         lines = _without(lines, listed)
     chunked = b"transfer-encoding" in said
     length = said.get(b"content-length")
@@ -162,15 +165,7 @@ def _without(lines: list[bytes], listed: frozenset[bytes]) -> list[bytes]:
 
 
 def _target(scope: dict[str, Any], strip: str) -> bytes:
-    """Return the request target, as it was sent but for what is stripped."""
-    path: bytes = scope["raw_path"]
-    if strip:
-        prefix = strip.encode()
-        if path.startswith(prefix + b"/"):
-            path = path[len(prefix) :]
-        else:  # the same path in another spelling
-            plain = normalise(path).path
-            path = quote_from_bytes(plain.removeprefix(prefix), safe="/:@!$&'()*+,;=~").encode() or b"/"
+    path = path_for(scope["raw_path"], strip)
     query: bytes = scope["query_string"]
     return path + b"?" + query if query else path
 
