@@ -184,6 +184,14 @@ def test_a_denied_secret_names_the_right_that_is_missing(tmp_path: Path) -> None
     assert "secretsmanager:GetSecretValue" in (caught.value.hint or "")
 
 
+def test_a_service_that_hangs_is_given_up(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # takes connections, and answers none
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        environ = {"PATH": os.environ["PATH"], **ACCESS, "AWS_ENDPOINT_URL": url}
+        with pytest.raises(SecretUnavailable, match=r"read timeout|not answered within"):
+            found(tmp_path, {"A": "${secret:plain}"}, environ)
+
+
 _DENYING = """
 import socket, sys
 body = sys.stdin.buffer.read()

@@ -94,7 +94,7 @@ def _client(service: str, index: int) -> Any:
     except ImportError:
         problem = "needs AWS's client, which is not installed"
         raise Failed(index, problem, "pip install 'portway[aws]'.") from None
-    setup = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+    setup = Config(connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
     try:
         return Session().create_client(service, config=setup)
     except (BotoCoreError, ValueError) as error:

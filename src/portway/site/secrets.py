@@ -16,8 +16,11 @@ from portway.config.stages import Variable
 from portway.errors import SecretUnavailable, shown
 from portway.site.references import Reference
 
-LONGEST_S = 30.0
-"""Seconds until the attempt is given up. The client's own timeouts and attempts end sooner."""
+LONGEST_S = 12.0
+"""Seconds until the attempt is given up. The client's own timeouts and attempts mostly end sooner.
+
+The arbiter waits that long in a reload, and must be back before systemd's watchdog (30 s) takes it for dead.
+"""
 
 
 def fetch(
