@@ -8,6 +8,7 @@ docs/lambda-fidelity.md is the list in words.
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus, unquote_to_bytes
 
@@ -57,9 +58,10 @@ def decoded(path: str) -> str:
     return unquote_to_bytes(path).decode("utf-8", "replace") if "%" in path else path
 
 
-def common_log_time(time_s: float) -> str:
+@lru_cache(maxsize=4)
+def common_log_time(second: int) -> str:
     """Return "10/Jul/2026:19:19:04 +0000", with English months whatever the locale."""
-    at = time.gmtime(time_s)
+    at = time.gmtime(second)
     return (
         f"{at.tm_mday:02}/{MONTHS[at.tm_mon - 1]}/{at.tm_year}:"
         f"{at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02} +0000"
@@ -150,7 +152,7 @@ def _rest(
             "path": request.path,
             "protocol": request.protocol,
             "requestId": stamp.request_id,
-            "requestTime": common_log_time(stamp.time_s),
+            "requestTime": common_log_time(int(stamp.time_s)),
             "requestTimeEpoch": int(stamp.time_s * 1000),
             "resourceId": "local",
             "resourcePath": match.resource,
@@ -190,7 +192,7 @@ def _payload_2(door: Door, request: HTTPRequest, stamp: Stamp, authorizer: dict[
         "requestId": stamp.request_id,
         "routeKey": "$default",
         "stage": "$default" if is_url or not door.stage else door.stage,
-        "time": common_log_time(stamp.time_s),
+        "time": common_log_time(int(stamp.time_s)),
         "timeEpoch": int(stamp.time_s * 1000),
     }
     if authorizer is not None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .authorizers import Refused, ask, method_arns
 from .context import Context
@@ -37,8 +36,7 @@ Functions = Mapping[str, Callable[[Any, Any], Any]]
 Report = Callable[[str], object]
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(NamedTuple):
     """A request that may reach the function.
 
     Attributes:

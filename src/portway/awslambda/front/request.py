@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from ..events.request import Fields
@@ -27,8 +26,7 @@ _ADDED = frozenset(("content-length", "host", "x-forwarded-for", "x-forwarded-po
 """The door's own: a client's value is merged into it or replaced."""
 
 
-@dataclass(frozen=True, slots=True)
-class HTTPRequest:
+class HTTPRequest(NamedTuple):
     """One request as the client wrote it, the body whole.
 
     Attributes:
@@ -63,8 +61,7 @@ class HTTPRequest:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(NamedTuple):
     """What a door adds that is neither the client's nor its own: the moment and the ids.
 
     Attributes:
@@ -78,8 +75,7 @@ class Stamp:
     trace_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """Which resource of a REST API took the request.
 
     Attributes:

@@ -5,8 +5,7 @@ Bodies and statuses are those of AWS's documentation; where it is silent, those 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from .door import Door
 
@@ -77,8 +76,7 @@ _ALB: dict[Refusal, Words] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """What the client gets.
 
     Attributes:

@@ -35,11 +35,14 @@ class Routes:
 
     def __init__(self, templates: Iterable[str]) -> None:
         self._root = _Node()
+        self._plain: set[str] = set()  # those without parameters: nothing comes before a literal one
         self._names: dict[str, list[str]] = {}
         for template in templates:
             self._add(template)
 
     def _add(self, template: str) -> None:
+        if "{" not in template:
+            self._plain.add(template)
         node, names = self._root, []
         for segment in _segments(template):
             if segment[:1] == "{" and segment[-2:] == "+}":
@@ -63,6 +66,8 @@ class Routes:
         Args:
             path: The path below the stage, "/" at least.
         """
+        if path in self._plain:
+            return Match(path, {})
         if len(path) > _LONGEST:
             return None
         segments = _segments(path)

@@ -7,12 +7,12 @@ spelt the usual way.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
-from uuid import uuid4
 
 from ..events.reply import NO_BODY
 from .door import Door
@@ -40,8 +40,8 @@ class BodyTooLarge(Exception):
 def new_stamp() -> Stamp:
     """Return this moment with new ids."""
     now = time.time()
-    digits = uuid4().hex
-    request_id = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    digits = os.urandom(16).hex()  # written as a UUID of version 4 is, for a fifth of its time
+    request_id = f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
     return Stamp(now, request_id, f"Root=1-{int(now):08x}-{digits[8:]}")
 
 
