@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from portway.site.explain import explain
 from portway.site.site import RedirectTarget, Route, Site
+from tests.server.test_upgrade import upgraded
 from tests.support.client import Client, get
 from tests.support.load import Load
 from tests.support.processes import Portway, wait_for_end
@@ -167,3 +168,15 @@ def test_redirects_lead_where_portway_routes_says(project: Path) -> None:
             assert (str(answer.status), answer.headers.get("location", "")) in ((status, location), refused)
 
         check()
+
+
+def test_an_upgrade_has_the_routes_and_secrets_of_today(project: Path) -> None:
+    with Portway("", "--stage", "prod", env={"HIDDEN": "swordfish"}, cwd=project) as server:
+        server.ready()
+        (project / "portway.toml").write_text(FILE.replace("/new/*", "/newer/*"))
+        with upgraded(server):
+            server.send(signal.SIGTERM)
+            server.exit_code()
+            assert get(server.address, "/old/x").headers["location"] == "/newer/x"
+            assert environment(server)["SECRET"] == "<swordfish>"
+        assert "swordfish" not in server.log
