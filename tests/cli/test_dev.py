@@ -131,6 +131,7 @@ def test_what_the_application_raises_is_shown(project: Project) -> None:
         {"Host": "127.0.0.1.evil.example"},
         {"Host": "evil.example:8000"},
         {"Host": "localhost", "X-Forwarded-For": "127.0.0.1"},
+        {"Host": "localhost", "X-Forwarded-Proto": "https"},
         {"Host": "localhost", "X-Real-IP": "127.0.0.1"},
         {"Host": "localhost", "Via": "1.1 tunnel"},
     ],
@@ -146,6 +147,15 @@ def test_strangers_see_nothing(project: Project, fields: dict[str, str]) -> None
         project.break_it()
         server.wait_for("error: generation .* keeps serving: ")
         assert page(server.address, "/", fields).body == b"<title>one</title>one"
+
+
+def test_a_tunnel_is_seen_whatever_proxies_production_trusts(project: Project) -> None:
+    project.write("portway.toml", 'app = "app:app"\nforwarded-allow-ips = ["10.0.0.0/8"]\n')
+    with project.dev() as server:
+        server.ready()
+        fields = {"Host": "localhost", "X-Forwarded-For": "192.0.2.1"}
+        assert b"ValueError" not in page(server.address, "/raise", fields).body
+        assert b"ValueError" in page(server.address, "/raise").body
 
 
 def test_a_unix_socket_is_no_browser(project: Project) -> None:

@@ -1,7 +1,8 @@
 """`portway dev` without --as: the ordinary server, set up for whoever writes the application.
 
 What the configuration says about a production machine is left aside: where to listen, how many workers, as
-whom, with which certificates, where the logs go. What it says about the application holds.
+whom, with which certificates, behind which proxies, where the logs go. What it says about the application
+holds.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ MOST_PORTS = 20
 TEMPLATES = ("*.html", "*.jinja", "*.jinja2", "*.j2", "*.mako", "*.pt")
 """Files that applications keep in memory once they are read; watched like source."""
 
-_MACHINE_GROUPS = ("listen", "tls", "recycle", "inspect", "log")
+_MACHINE_GROUPS = ("listen", "proxies", "tls", "recycle", "inspect", "log")
 _MACHINE_OPTIONS = ("workers", "preload", "pid", "user", "group", "umask")
 _OWN_PATHS = "/_portway/dev/*"
 _PLAIN = "%(method)s %(target)s %(status)s %(duration_ms)s ms"

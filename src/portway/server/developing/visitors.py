@@ -20,7 +20,10 @@ STATE_PATH = PREFIX + "state"
 LAST_GOOD_PATH = PREFIX + "last-good"
 COOKIE = "portway_dev_last_good"
 
-_PROXIED = ("x-forwarded-for", "x-forwarded-host", "x-real-ip", "forwarded", "via")
+_PROXIED = (
+    *("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-real-ip"),
+    *("forwarded", "via", "cf-connecting-ip"),
+)
 _WANTED = ("host", "accept", "sec-fetch-dest", "cookie", *_PROXIED)
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
 
