@@ -123,3 +123,15 @@ def test_half_a_head_behind_a_request(server: Portway) -> None:
         assert wire.final().body == b"held"
         assert wire.final().status == 400
         wire.end()
+
+
+def test_half_a_body_behind_a_request(server: Portway) -> None:
+    """The same inside a body: nothing waits for body-timeout."""
+    with Wire(server.address) as wire, Wire(server.address) as other:
+        half = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc"
+        wire.send(GET % b"/hold?half-a-body" + half)
+        wire.shut()
+        assert other.get("/release?half-a-body").body == b"released"
+        assert wire.final().body == b"held"
+        assert wire.final().status == 400
+        wire.end()

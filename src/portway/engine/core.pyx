@@ -457,7 +457,11 @@ cdef class Engine(Acceptor):
         cdef ssize_t got
         cdef bint complete = c.body.kind == BODY_DONE
         if not c.readable:
-            return 0
+            if not c.ended or complete or not self.wants_body(c):
+                return 0
+            # the end was received behind the request before this one: nobody will hear of it again
+            self.on_broken(c, strand, 400, b"connection ended inside a request body")
+            return 1
         if c.stash_size >= READ_AHEAD_MOST if complete else not self.wants_body(c):
             # nothing is read now, but an end is heard of all the same
             if c.closing and pw_hung_up(c.fd):

@@ -68,6 +68,8 @@ class ASGI:
         body = b""
         while (message := await receive()).get("more_body"):
             body += message["body"]
+        if message["type"] == "http.disconnect":
+            return
         body += message["body"]
         if scope["query_string"]:
             await asyncio.sleep(float(scope["query_string"]))
