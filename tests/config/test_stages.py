@@ -124,7 +124,7 @@ def test_a_value_from_a_file_is_not_shown(project: Path) -> None:
         ("", "xxxxx", UnknownOption, "unknown stage", "portway.toml has live, prod, local, more."),
         ("extends = 'liv'", "more", UnknownOption, "unknown stage 'liv' of stages.more.extends", "live"),
         ("extends = 3", "more", BadValue, "stages.more.extends in portway.toml must be the name", ""),
-        ("extends = 'more'", "more", ConfigFileError, "extend each other: more → more", ""),
+        ("extends = 'more'", "more", ConfigError, "extend each other: more → more", ""),
         ("wrkers = 3", "", UnknownOption, "unknown key 'wrkers' of stages.more", "workers"),
         ("stage = 'live'", "", UnknownOption, "unknown key 'stage' of stages.more", ""),
         ("workers = 'x'", "more", BadValue, "stages.more.workers in portway.toml must be", ""),
@@ -150,7 +150,7 @@ def test_a_circle_is_named(project: Path) -> None:
     (project / "portway.toml").write_text(
         "[stages.a]\nextends = 'b'\n[stages.b]\nextends = 'c'\n[stages.c]\nextends = 'b'\n"
     )
-    with pytest.raises(ConfigFileError, match="b → c → b"):
+    with pytest.raises(ConfigError, match="extend each other: b → c → b"):
         resolve({"stage": "a"}, {}, project)
 
 
@@ -161,6 +161,13 @@ def test_stages_that_are_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "portway.toml").write_text(text)
     with pytest.raises(BadValue, match="must be"):
         resolve({}, {}, tmp_path)
+
+
+def test_a_table_with_nearly_the_right_name(tmp_path: Path) -> None:
+    (tmp_path / "portway.toml").write_text("[stage.prod]\nworkers = 2\n")
+    with pytest.raises(UnknownOption, match="unknown table 'stage' in portway") as caught:
+        resolve({}, {}, tmp_path)
+    assert caught.value.hint == "did you mean stages?"
 
 
 def test_a_stage_without_a_file(tmp_path: Path) -> None:

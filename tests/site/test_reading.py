@@ -75,9 +75,9 @@ def test_every_kind_of_route(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("route", "text"),
     [
-        ('static = "x"', "cannot read 'portway.toml': routes, number 1 has no path"),
-        ('path = "/a"', "routes '/a' says not who answers"),
-        ('path = "/a"\nstatic = "x"\nproxy = "http://h"', "routes '/a' has static and proxy"),
+        ('static = "x"', "routes, number 1 in portway.toml has no path"),
+        ('path = "/a"', "routes '/a' in portway.toml says not who answers"),
+        ('path = "/a"\nstatic = "x"\nproxy = "http://h"', "routes '/a' in portway.toml has static and proxy"),
         ('path = "/a"\nstatik = "x"', "unknown key 'statik' of routes '/a' in portway.toml"),
         ('path = "/a"\nstatic = "x"\nstatus = 301', "unknown key 'status' of routes '/a'"),
         ('path = "/a"\nredirect = "/b"\nstatus = 303', "must be 301, 302, 307 or 308, not 303"),
@@ -102,8 +102,13 @@ def test_every_kind_of_route(tmp_path: Path) -> None:
         ('path = "/a"\nproxy = "http://..:80"', "must name a host, with a port from 1 to 65535 or none"),
         ('path = "/a"\nproxy = "http://{app}:80"', "must name a host, with a port from 1 to 65535 or none"),
         ('path = ""\nstatic = "x"', "path of routes '' in portway.toml must not be empty"),
-        ('path = "/a b"\nstatic = "x"', "must not hold ' '"),
-        ('path = "/{a}"\nstatic = "x"', "must not hold '{'"),
+        (
+            'path = "/a b"\nstatic = "x"',
+            "must hold only letters, digits and _ - . * ? $ / ~ \" ' @ : + &, not ' '",
+        ),
+        ('path = "/{a}"\nstatic = "x"', "+ &, not '{'"),
+        ('paht = "/a"\nstatic = "x"', "unknown key 'paht' of routes, number 1 in portway.toml"),
+        ('path = "https://h/a"\nstatic = "x"', "must be the path alone"),
         ('path = 3\nstatic = "x"', "path of routes, number 1 in portway.toml must be a string"),
         ('path = "/a"\nredirect = "//evil.example"', "must not begin with //"),
         ('path = "/a"\nproxy = "127.0.0.1:80"', "must be a URL such as"),

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from portway.config.declared import BY_NAME
 from portway.config.files import discover, read_named
 from portway.config.load import ConfigFile, Loaded, load, take
-from portway.errors import BadValue, UnknownOption
+from portway.errors import BadValue, UnknownOption, plain
 
 
 def resolve(
@@ -57,6 +57,8 @@ def _stage(
     flags: Mapping[str, object], environ: Mapping[str, str], file: ConfigFile | None, default: str
 ) -> tuple[str, str]:
     """Return the stage that counts, or "", and where it was asked for, as a message begins."""
+    if file and isinstance(file.table.get("stage"), dict):  # [stage.prod]
+        raise UnknownOption("stage", kind="table", known=("stages",), place=f"in {plain(file.path)}")
     stage, origin = take("stage", flags, environ, file)
     if stage and file is None:
         hint = "portway.toml holds them: [stages.NAME]. The stage of a REST API is --api-stage."

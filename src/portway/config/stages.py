@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from portway.config.checks import stage_name
 from portway.config.kinds import Many, Refused, Text
-from portway.errors import BadValue, ConfigFileError, UnknownOption, plain, shown
+from portway.errors import BadValue, ConfigError, UnknownOption, plain, shown
 
 OWN_KEYS = frozenset({"extends", "env", "env-files", "routes"})
 """Keys of a stage that are no options."""
@@ -101,7 +101,7 @@ def layers_of(table: Mapping[str, object], path: str, stage: str, asked: str) ->
 
     Raises:
         UnknownOption: There is no such stage; it names the nearest.
-        ConfigFileError: Stages extend each other in a circle.
+        ConfigError: Stages extend each other in a circle.
     """
     stages = stages_of(table, path)
     layers: list[Layer] = []
@@ -111,7 +111,7 @@ def layers_of(table: Mapping[str, object], path: str, stage: str, asked: str) ->
             raise _no_stage(stage, stages, path, asked)
         if stage in chain:
             circle = " → ".join([*chain[chain.index(stage) :], stage])
-            raise ConfigFileError(path, f"its stages extend each other: {circle}", "take one `extends` out.")
+            raise ConfigError(f"stages in {plain(path)} extend each other: {circle}", "take one extends out.")
         chain.append(stage)
         layers.append((f"stages.{stage}.", stages[stage]))
         asked = f"stages.{stage}.extends"

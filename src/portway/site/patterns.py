@@ -119,7 +119,12 @@ def problem_of(pattern: str) -> str:
         return "must not be empty"
     if len(with_slash(pattern)) > MOST_CHARACTERS:
         return f"must have at most {MOST_CHARACTERS} characters, its leading slash among them"
-    foreign = _FOREIGN.search(pattern)
-    if foreign:
-        return f"must not hold {foreign[0]!r}, only letters, digits and {_SIGNS}"
-    return ""
+    if "://" in pattern:
+        return "must be the path alone, without scheme and host"
+    return f"must hold only letters, digits and {_SIGNS}" if foreign_in(pattern) else ""
+
+
+def foreign_in(pattern: str) -> str:
+    """Return the first character of a pattern that CloudFront does not take in one, or ""."""
+    found = _FOREIGN.search(pattern)
+    return found[0] if found else ""

@@ -18,7 +18,7 @@ from portway.config.kinds import Refused
 from portway.config.load import TABLES, Loaded
 from portway.config.route_keys import KEYS, PATH, TARGETS, Key
 from portway.config.stages import Layer
-from portway.errors import AppNotFound, BadValue, ConfigFileError, UnknownOption, plain, shown
+from portway.errors import AppNotFound, BadValue, ConfigError, UnknownOption, plain, shown
 from portway.site import patterns, redirects
 from portway.site import upstreams as upstreams_
 from portway.site.patterns import directory_of, with_slash
@@ -77,9 +77,9 @@ class Table(Struct, frozen=True):
         """Return the error for a value of one key."""
         return BadValue(f"{key} of {self.name}", value, problem, source=self.place, hint=hint)
 
-    def broken(self, problem: str, hint: str) -> ConfigFileError:
+    def broken(self, problem: str, hint: str) -> ConfigError:
         """Return the error for a table that cannot be a route."""
-        return ConfigFileError(self.path, f"{self.name} {problem}", hint)
+        return ConfigError(f"{self.name} {self.place} {problem}", hint)
 
     def take(self, key: Key) -> Any:
         """Return the value of a key, or its default."""
@@ -168,8 +168,8 @@ def _route(table: Table) -> Route:
         if name not in known:
             raise _unknown(table, name, kind, known)
     if problem := patterns.problem_of(path := table.take(PATH)):
-        hint = "it is a path pattern as CloudFront takes them; ? stands in for a character that must not."
-        raise table.wrong(PATH.name, path, problem, hint)
+        hint = "it is a pattern as CloudFront takes them: * is any characters or none, ? is any one."
+        raise table.wrong(PATH.name, patterns.foreign_in(path) or path, problem, hint)
     pattern = with_slash(path)
     values = {key.name.replace("-", "_"): table.take(key) for key in KEYS[kind]}
     return Route(pattern, _MAKERS[kind](table, pattern, table.take(TARGETS[kind]), values))
@@ -178,16 +178,23 @@ def _route(table: Table) -> Route:
 def _kind(table: Table) -> str:
     """Return which of the four targets a route has."""
     found = [name for name in TARGETS if name in table.values]
+    _refuse_misspelt(table)
     if PATH.name not in table.values:
         raise table.broken("has no path", 'say which paths it is for: path = "/static/*".')
     if len(found) == 1:
         return found[0]
     if found:
         raise table.broken(f"has {' and '.join(found)}", f"a route has one of {_ONE_OF}.")
+    raise table.broken("says not who answers", f"give it one of {_ONE_OF}.")
+
+
+def _refuse_misspelt(table: Table) -> None:
+    """Name what no kind of route has, before something seems to be missing."""
+    kinds = [name for name in TARGETS if name in table.values]
+    known = [PATH.name, *TARGETS, *(key.name for kind in kinds or KEYS for key in KEYS[kind])]
     for name in table.values:
         if name not in _ALL:
-            raise _unknown(table, name, "", (PATH.name, *TARGETS))
-    raise table.broken("says not who answers", f"give it one of {_ONE_OF}.")
+            raise _unknown(table, name, "", known)
 
 
 _ALL = {PATH.name, *TARGETS, *(key.name for keys in KEYS.values() for key in keys)}
