@@ -81,7 +81,8 @@ def test_a_variable_that_is_not_set(tmp_path: Path) -> None:
         ("${secret:x#}", "${secret:NAME#KEY}"),
         ("${env:A", "${env:NAME}"),
         ("${env:${env:A}}", "${env:NAME}"),
-        ("${HOME}", "a ${ that is text is $${"),
+        ("${HOME}", "did you mean ${env:HOME}?"),
+        ("${a-b}", "a ${ that is text is $${"),
     ],
 )
 def test_references_that_are_none(tmp_path: Path, text: str, hint: str) -> None:

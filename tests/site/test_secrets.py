@@ -119,8 +119,9 @@ def test_parameters_and_secrets(cloud: Cloud, tmp_path: Path) -> None:
 
 def test_the_region_may_stand_among_the_variables(cloud: Cloud, tmp_path: Path) -> None:
     environ = {name: value for name, value in cloud.environ.items() if name != "AWS_DEFAULT_REGION"}
-    variables = {"AWS_DEFAULT_REGION": "us-east-1", "A": "${secret:plain}"}
-    assert found(tmp_path, variables, environ)["A"] == "hunter2"
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+        variables = {name: "us-east-1", "A": "${secret:plain}"}
+        assert found(tmp_path, variables, environ)["A"] == "hunter2"
 
 
 @pytest.mark.parametrize(

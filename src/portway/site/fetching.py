@@ -7,6 +7,7 @@ Reads a JSON list of [kind, name, key] from standard input, and writes `{"values
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -96,7 +97,8 @@ def _client(service: str, index: int) -> Any:
         raise Failed(index, problem, "pip install 'portway[aws]'.") from None
     setup = Config(connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
     try:
-        return Session().create_client(service, config=setup)
+        # The variable that Lambda, ECS and the other clients of AWS know, and this one does not.
+        return Session().create_client(service, region_name=os.environ.get("AWS_REGION"), config=setup)
     except (BotoCoreError, ValueError) as error:
         hint = _HINTS[type(error).__name__]
         raise Failed(index, f"cannot be asked for: {_sentence(error)}", hint) from None

@@ -11,7 +11,7 @@ import re
 from msgspec import Struct
 
 from portway.config.stages import Variable
-from portway.errors import BadValue, nearest, shown
+from portway.errors import BadValue, nearest
 
 KINDS = ("ssm", "secret", "env")
 
@@ -62,7 +62,9 @@ def _reference(variable: Variable, mark: re.Match[str]) -> Reference:
     name, hash_sign, key = name.partition("#") if kind == "secret" else (name, "", "")
     if kind in KINDS and colon and name and mark[2] and bool(hash_sign) == bool(key):
         return Reference(kind, name, key)
-    close = nearest(kind, KINDS) if colon and mark[2] and kind not in KINDS else None
-    hint = f"did you mean ${{{close}:{name}}}?" if close else f"{_FORMS}; a ${{ that is text is $${{."
-    problem = f"must hold references of a known form, and {shown(mark[0])} is none"
-    raise BadValue(variable.name, variable.text, problem, source=f"of {variable.place}", hint=hint)
+    close = nearest(kind, KINDS) if colon and kind not in KINDS else None
+    meant = f"{close}:{name}" if close else f"env:{kind}"
+    guessed = mark[2] and (close or (not colon and re.fullmatch(r"\w+", kind) and kind not in KINDS))
+    hint = f"did you mean ${{{meant}}}?" if guessed else f"{_FORMS}; a ${{ that is text is $${{."
+    problem = "must hold references of a known form"
+    raise BadValue(variable.name, mark[0], problem, source=f"of {variable.place}", hint=hint)
