@@ -26,6 +26,8 @@ cdef class Engine(Acceptor):
     cdef int begin(self, Connection c, Strand strand, const char* data) except -2
     cdef int route(self, Connection c, Strand strand, const char* data) except -1
     cdef int answer(self, Connection c, Strand strand) except -1
+    cdef void step_aside(self, Strand strand) noexcept
+    cdef void step_back(self, Strand strand) noexcept
     cdef int enter(self, Connection c, Strand strand) except -1
     cdef int feed(self, Connection c, Strand strand, const char* data, size_t size, bint stashed) except -1
     cdef int read_body(self, Connection c, Strand strand) except -1

@@ -116,7 +116,12 @@ cdef class Engine(Acceptor):
             while c.state != CLOSED:
                 if c.parked is not None:
                     parked = c.parked_bytes
-                    went = c.flush(self.poller, False, SHARE)
+                    if c.parked.fd >= 0:
+                        self.step_aside(strand)
+                        went = c.flush(self.poller, False, SHARE)
+                        self.step_back(strand)
+                    else:
+                        went = c.flush(self.poller, False, SHARE)
                     if went == DEAD:
                         self.close_connection(c)
                         break
@@ -418,6 +423,12 @@ cdef class Engine(Acceptor):
     cdef int answer(self, Connection c, Strand strand) except -1:
         """Send what `route` has prepared."""
         return 0
+
+    cdef void step_aside(self, Strand strand) noexcept:
+        """What comes may wait for a disk: should it take long, another thread may lead."""
+
+    cdef void step_back(self, Strand strand) noexcept:
+        """It is over. Who led before may not do so any more."""
 
     cdef void queued(self, uint64_t since_us) noexcept:
         """Count how long a request waited since a proxy had it. Clocks differ: a start in the future is no wait."""

@@ -70,9 +70,9 @@ cdef class Folder:
     cdef list kept
 
     cdef bint admits(self, const char* name, size_t size) noexcept
-    cdef int look(self, const char* name, Opened* found, uint64_t now_ms, bint vital=*) except -1
+    cdef int look(self, const char* name, Opened* found, uint64_t now_ms, bint vital=*, bint waits=*) except -1
     cdef int look_coded(
-        self, char* name, size_t size, const int* wanted, int count, Opened* file, uint64_t now_ms
+        self, char* name, size_t size, const int* wanted, int count, Opened* file, uint64_t now_ms, bint waits
     ) except -2
     cdef Root current(self, uint64_t now_ms)
     cdef Root replaced(self, Root root)

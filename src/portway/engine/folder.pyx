@@ -345,12 +345,13 @@ cdef class Folder:
         self.root = fresh
         return fresh
 
-    cdef int look(self, const char* name, Opened* found, uint64_t now_ms, bint vital=True) except -1:
+    cdef int look(self, const char* name, Opened* found, uint64_t now_ms, bint vital=True, bint waits=True) except -1:
         """Open what a name stands for; return 0, or errno. Whoever gets a descriptor closes it.
 
         Args:
             name: relative, without `.`, `..` or empty components; must stand still while the GIL is given up.
             vital: whether to look for the folder anew when there is no such name.
+            waits: whether to wait for a disk; else, where one is needed and the system can tell, it is EAGAIN.
         """
         cdef Root root = self.current(now_ms), fresh
         cdef int fd = -1, kind, problem = self.root_error, tries = 0
@@ -365,7 +366,9 @@ cdef class Folder:
             else:
                 fd = pw_open_beneath(root.fd, name, self.follow, self.cached)
                 problem = errno
-                if fd < 0 and problem == EAGAIN:
+                if fd < 0 and problem == EAGAIN and self.cached:
+                    if not waits:
+                        return EAGAIN
                     with nogil:             # a disk may be slow
                         fd = pw_open_beneath(root.fd, name, self.follow, 0)
                         problem = errno
@@ -395,9 +398,9 @@ cdef class Folder:
         return 0
 
     cdef int look_coded(
-        self, char* name, size_t size, const int* wanted, int count, Opened* file, uint64_t now_ms
+        self, char* name, size_t size, const int* wanted, int count, Opened* file, uint64_t now_ms, bint waits
     ) except -2:
-        """Put a compressed form of a file in its place, if there is one; return its coding, or -1.
+        """Put a compressed form of a file in its place, if there is one; return its coding, -1, or -3 for EAGAIN.
 
         One that is older than the file was made of another state of it, and is passed over.
 
@@ -405,10 +408,13 @@ cdef class Folder:
             name: of the file, with room for SUFFIX_MOST bytes behind it.
         """
         cdef Opened coded
-        cdef int i
+        cdef int i, problem
         for i in range(count):
             memcpy(name + size, SUFFIXES[wanted[i]], strlen(SUFFIXES[wanted[i]]) + 1)
-            if self.look(name, &coded, now_ms, False) == 0:
+            problem = self.look(name, &coded, now_ms, False, waits)
+            if problem == EAGAIN and not waits:
+                return -3
+            if problem == 0:
                 if coded.is_file and (
                     coded.modified_s > file.modified_s
                     or coded.modified_s == file.modified_s and coded.modified_ns >= file.modified_ns

@@ -14,6 +14,7 @@ cdef class StaticEngine(Engine):
     cdef int serve_file(
         self, Connection c, Strand strand, const char* data, Folder folder, const char* path, size_t size
     ) except -1
+    cdef int look(self, Strand strand, Folder folder, const char* name, Opened* file) except -1
     cdef int serve_opened(
         self, Connection c, Strand strand, const char* data, Folder folder, char* path, size_t size, Opened* file
     ) except -1

@@ -18,7 +18,7 @@ from portway.engine.conditions cimport (
     Conditions, Validators, add_condition, make_validators, precondition, put_validators,
 )
 from portway.engine.connection cimport DEAD, FLUSH
-from portway.engine.cposix cimport EMFILE, ENFILE, ENOMEM, close, time
+from portway.engine.cposix cimport EAGAIN, EMFILE, ENFILE, ENOMEM, close, time
 from portway.engine.folder cimport SUFFIX_MOST
 from portway.engine.forwarded cimport Claim, claim_kind
 from portway.engine.head cimport FORM_ASTERISK, Field, Head, HeadParser, same_name
@@ -85,18 +85,15 @@ cdef int put_encoded(Buffer* out, const char* path, size_t size) except -1:
     return 0
 
 
-cdef ssize_t read_at(int fd, char* data, size_t size, uint64_t at) noexcept:
+cdef size_t read_at(int fd, char* data, size_t size, uint64_t at) noexcept nogil:
     """Read a part of a file; fewer bytes than wanted when it is shorter by now, or cannot be read."""
-    cdef ssize_t got = pw_read_cached(fd, data, size, at)
-    cdef size_t done = got if got > 0 else 0
-    if got == <ssize_t>size or got == 0:
-        return done
-    with nogil:                             # a disk may be slow
-        while done < size:
-            got = pread(fd, data + done, size - done, at + done)
-            if got <= 0:
-                break
-            done += got
+    cdef ssize_t got
+    cdef size_t done = 0
+    while done < size:
+        got = pread(fd, data + done, size - done, at + done)
+        if got <= 0:
+            break
+        done += got
     return done
 
 
@@ -172,9 +169,11 @@ cdef class StaticEngine(Engine):
         elif fd < 0:
             c.transmit(self.poller, strand.out.data, strand.out.size, NULL, 0, None)
         else:
+            self.step_aside(strand)
             c.transmit_head_and_file(
                 self.poller, strand.out.data, strand.out.size, fd, strand.file_at, strand.file_size
             )
+            self.step_back(strand)
         self.count(c)
         c.state = FLUSH
         if c.parked is not None and not c.broken:
@@ -248,12 +247,12 @@ cdef class StaticEngine(Engine):
         if size == base or whole[size - 1] == c"/":
             for index in folder.index:
                 memcpy(whole + size, PyBytes_AS_STRING(index), PyBytes_GET_SIZE(index) + 1)
-                problem = folder.look(whole + base, &file, self.now_ms)
+                problem = self.look(strand, folder, whole + base, &file)
                 if problem != ENOENT:
                     size += PyBytes_GET_SIZE(index)
                     break
         else:
-            problem = folder.look(whole + base, &file, self.now_ms)
+            problem = self.look(strand, folder, whole + base, &file)
             if problem == 0 and file.is_folder:
                 close(file.fd)
                 return self.add_slash(c, strand, data, path, size)
@@ -266,6 +265,15 @@ cdef class StaticEngine(Engine):
         finally:
             if file.fd >= 0:
                 close(file.fd)
+
+    cdef int look(self, Strand strand, Folder folder, const char* name, Opened* file) except -1:
+        """Open a file; when a disk must be waited for, without holding the others up."""
+        cdef int problem = folder.look(name, file, self.now_ms, True, False)
+        if problem == EAGAIN:
+            self.step_aside(strand)
+            problem = folder.look(name, file, self.now_ms)
+            self.step_back(strand)
+        return problem
 
     cdef int serve_opened(
         self, Connection c, Strand strand, const char* data, Folder folder, char* path, size_t size, Opened* file
@@ -343,7 +351,7 @@ cdef class StaticEngine(Engine):
         cdef Accepted accepted
         cdef Field* field
         cdef int wanted[CODINGS]
-        cdef int count
+        cdef int count, coding
         cdef uint32_t i
         accept_nothing(&accepted)
         for i in range(parser.head.count):
@@ -351,13 +359,19 @@ cdef class StaticEngine(Engine):
             if field.name_size == 15 and same_name(data + field.name_at, b"accept-encoding", 15):
                 accept_more(&accepted, data + field.value_at, field.value_size)
         count = wanted_codings(&accepted, folder.codings, folder.coding_count, wanted)
-        return folder.look_coded(name, size, wanted, count, file, self.now_ms)
+        coding = folder.look_coded(name, size, wanted, count, file, self.now_ms, False)
+        if coding == -3:
+            self.step_aside(strand)
+            coding = folder.look_coded(name, size, wanted, count, file, self.now_ms, True)
+            self.step_back(strand)
+        return coding
 
     cdef int promise(
         self, Connection c, Strand strand, Reply* reply, Opened* file, uint64_t at, uint64_t size
     ) except -1:
         """End a head and have a part of a file follow: a small one at once, others when the head is sent."""
         cdef Buffer* out = &strand.out
+        cdef ssize_t got
         self.end_head(c, out, reply, size)
         if c.is_head or size == 0:
             return 0
@@ -366,7 +380,13 @@ cdef class StaticEngine(Engine):
             file.fd = -1
             return 0
         reserve(out, size)
-        if read_at(file.fd, out.data + out.size, size, at) < <ssize_t>size:
+        got = pw_read_cached(file.fd, out.data + out.size, size, at)
+        if got != <ssize_t>size:
+            self.step_aside(strand)
+            with nogil:                     # a disk may be slow
+                got = read_at(file.fd, out.data + out.size, size, at)
+            self.step_back(strand)
+        if got != <ssize_t>size:
             return self.plain(c, strand, 503, b"Retry-After: 1\r\n")   # it is just being written
         out.size += size
         return 0
@@ -435,7 +455,7 @@ cdef class StaticEngine(Engine):
         cdef Reply reply
         cdef Opened file
         cdef bytes name = folder.not_found
-        if name is None or folder.look(PyBytes_AS_STRING(name), &file, self.now_ms):
+        if name is None or self.look(strand, folder, PyBytes_AS_STRING(name), &file):
             return self.plain(c, strand, 404, b"")
         try:
             if not file.is_file:

@@ -60,6 +60,8 @@ cdef class WSGIEngine(StaticEngine):
     cdef list calls             # what each thread is doing; None without `timeout`
     cdef int lazy               # of these, some whose body is received on their thread
 
+    cdef void step_aside(self, Strand strand) noexcept
+    cdef void step_back(self, Strand strand) noexcept
     cdef int identify(self, Connection c, dict environ) except -1
     cdef int respond(self, Exchange exchange) except -1
     cdef int failed(self, Exchange exchange, object exc) except -1

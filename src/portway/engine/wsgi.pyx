@@ -38,6 +38,7 @@ from portway.engine.errors import BadResponse, RequestIncomplete
 cdef str K_INPUT = "wsgi.input", K_LENGTH = "CONTENT_LENGTH"
 cdef tuple PLAIN_FILES = (io.FileIO, io.BufferedReader, io.BufferedRandom)
 cdef enum:
+    FILES_PLACE = 0             # what the crew knows sending files by
     FAIR_PER_MS = 16            # bytes of a body that a thread waits for
     BURST_NS = 50000            # pieces that follow each other faster than this are sent together,
     HELD_MOST = 16384           # this many bytes of them
@@ -507,6 +508,14 @@ cdef class WSGIEngine(StaticEngine):
         c.request_id = request_id(given.encode("latin-1") if given is not None else None)
         environ[key] = c.request_id.decode()
         return 0
+
+    cdef void step_aside(self, Strand strand) noexcept:
+        """To the crew, a thread that may wait for a disk is one that is in the application."""
+        self.crew.enter_call(strand.index, FILES_PLACE, 0)
+
+    cdef void step_back(self, Strand strand) noexcept:
+        # took no time: one slow disk must not have the lead given away before every file
+        self.crew.leave_call(strand.index, FILES_PLACE, 0, 0)
 
     cdef int on_piece(self, Connection c, const char* data, size_t size) except -1:
         cdef Exchange exchange = <Exchange>c.exchange
