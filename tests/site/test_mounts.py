@@ -14,6 +14,7 @@ from tests.site.serving import ask, mounted, route, serve_site, told
 from tests.support.certificates import certificate
 from tests.support.client import Client, ConnectionLost, get
 from tests.support.load import Load
+from tests.support.processes import APPS as SUPPORT_APPS
 from tests.support.processes import Portway
 from tests.support.waiting import wait_until
 
@@ -374,4 +375,50 @@ def test_a_site_without_an_application_answers_404(tmp_path: Path) -> None:
         with Client(server.address) as client:
             assert client.get("/").status == 404
             assert ask(client, "/a/")["root"] == "/a"
+        assert server.stop() == 0
+
+
+def test_hooks_hear_of_requests_on_both_sides(tmp_path: Path) -> None:
+    hooks = ",".join(
+        f"{event}=hooks:{event}" for event in ("pre_request", "post_request", "post_worker_init")
+    )
+    written = tmp_path / "hooks.txt"
+    env = {"HOOKS_FILE": str(written), "PYTHONPATH": str(SUPPORT_APPS)}
+    with serve_site(tmp_path, *SITE, app="wsgi", args=("--hooks", hooks), **env) as server:
+        server.ready()
+        with Client(server.address) as client:
+            for path in ("/a/1", "/w/2", "/b/3"):
+                ask(client, path)
+        assert server.stop() == 0
+    events = [line.split()[0] for line in written.read_text().splitlines()]
+    assert events == ["post_worker_init", *["pre_request", "post_request"] * 3]
+
+
+def test_requests_of_both_sides_wear_a_worker_out(tmp_path: Path) -> None:
+    with serve_mixed(tmp_path, "wsgi-epoll", "--max-requests", "100") as server:
+        (before,) = server.ready().workers()
+        with (
+            Load(server.address, path="/a/", keep_alive=2) as first,
+            Load(server.address, path="/w/", keep_alive=2) as other,
+        ):
+            wait_until(lambda: before not in server.workers(), "end of the first worker")
+            first.wait_for(200)
+            other.wait_for(200)
+        assert not first.failures + other.failures
+        assert server.stop() == 0
+
+
+def test_each_side_counts_its_own_requests_for_the_limit(tmp_path: Path) -> None:
+    with serve_mixed(tmp_path, "wsgi-epoll", "--limit-concurrency", "1") as server:
+        server.ready()
+        with Client(server.address) as one, Client(server.address) as two, Client(server.address) as three:
+            for path in ("/a/", "/w/"):
+                one.request(f"{path}?1.5")
+                # by now, that one is under way: requests of one connection come in their order
+                wait_until(lambda: three.get(path).status == 503, "refusal")  # noqa: B023
+                three.close()
+                three = Client(server.address)
+                assert told(two.get("/w/" if path == "/a/" else "/a/"))["body"] == ""
+                assert one.answer().status == 200
+            three.close()
         assert server.stop() == 0

@@ -7,6 +7,8 @@ import gzip
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -675,3 +677,90 @@ def test_another_route_to_the_same_upstream_is_another_rule(tmp_path: Path) -> N
                 assert [client.get(path).status for path in ("/a/x", "/b/x", "/c/x", "/a/y")] == [200] * 4
             assert server.stop() == 0
     assert [head.split()[1] for head in heads] == [b"/x", b"/b/x", b"/y"]
+
+
+# -- real servers ------------------------------------------------------------------------------------------
+
+NGINX = """
+daemon off; worker_processes 1; pid nginx.pid; error_log error.log; user root;
+events {{ worker_connections 64; }}
+http {{
+    access_log off; client_body_temp_path body; proxy_temp_path proxy; gzip on; gzip_proxied any;
+    fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi; keepalive_requests 5;
+    server {{
+        listen 127.0.0.1:{port};
+        location /up/text {{ default_type text/html; return 200 "{text}"; }}
+        location /up/told {{ return 200 "$http_x_forwarded_for $http_x_forwarded_proto"; }}
+        location /up/gone {{ return 444; }}
+    }}
+}}
+"""
+
+
+def free_port() -> int:
+    """Return a port that nobody has at the moment."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return int(sock.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running(command: list[str], port: int, folder: Path) -> Iterator[str]:
+    """Run a server until the block is left; its URL."""
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL)
+
+    def listens() -> bool:
+        with socket.socket() as sock:
+            return sock.connect_ex(("127.0.0.1", port)) == 0
+
+    try:
+        wait_until(listens, "listening server")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.mark.needs("nginx")
+def test_nginx_behind(tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / "nginx.conf").write_text(NGINX.format(port=port, text="text " * 200))
+    command = ["nginx", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf"), "-e", "error.log"]
+    with running(command, port, tmp_path) as url:
+        site = route("/up/*", proxy=url, keep_host=True)
+        with serve_site(tmp_path, site, app="asgi", args=UNTRUSTED) as server:
+            server.ready()
+            with Client(server.address) as client:
+                for _ in range(17):  # nginx ends each connection after five requests
+                    assert client.get("/up/told").body == b"127.0.0.1 http"
+                packed = client.get("/up/text", {"Accept-Encoding": "gzip"})
+                assert gzip.decompress(packed.body) == b"text " * 200
+                assert packed.headers["server"].startswith("nginx")
+                assert client.get("/up/gone").status == 502
+                assert client.get("/up/none").status == 404
+            assert server.stop() == 0
+
+
+@pytest.mark.parametrize("app", ["asgi", "wsgi"])
+def test_uvicorn_behind(tmp_path: Path, app: str) -> None:
+    (tmp_path / "behind.py").write_text(
+        "async def app(scope, receive, send):\n"
+        "    body = b''\n"
+        "    while (message := await receive())['more_body']:\n"
+        "        body += message['body']\n"
+        "    await send({'type': 'http.response.start', 'status': 200, 'headers': []})\n"
+        "    for piece in (scope['client'][0].encode(), b' ', body + message['body']):\n"
+        "        await send({'type': 'http.response.body', 'body': piece, 'more_body': True})\n"
+        "    await send({'type': 'http.response.body', 'body': b''})\n"
+    )
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "--port", str(port), "--lifespan", "off", "behind:app"]
+    with running(command, port, tmp_path) as url:
+        with serve_site(tmp_path, route("/up/*", proxy=url), app=app) as server:
+            server.ready()
+            with Client(server.address) as client:
+                for size in (0, 10, 200_000):
+                    client.request(
+                        "/up/x", {"X-Forwarded-For": "203.0.113.9"}, method="POST", body=b"x" * size
+                    )
+                    assert client.answer().body == b"203.0.113.9 " + b"x" * size
+            assert server.stop() == 0
