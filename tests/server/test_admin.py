@@ -33,7 +33,12 @@ def free_port() -> int:
 def watched(app: str, *args: str) -> tuple[Portway, tuple[str, int]]:
     """Return a server, and the address of its admin listener."""
     address = ("127.0.0.1", free_port())
-    return Portway(app, "--admin", f"127.0.0.1:{address[1]}", *args), address
+    return Portway(app, *asked_at(address), *args), address
+
+
+def asked_at(address: tuple[str, int]) -> tuple[str, ...]:
+    """Return the arguments for an admin listener that the tests' client may ask by its own name."""
+    return "--admin", f"127.0.0.1:{address[1]}", "--admin-host", "portway.test"
 
 
 def status(admin: Address) -> dict[str, Any]:
@@ -201,9 +206,7 @@ def test_a_generation_that_cannot_start_is_shown(tmp_path: Path) -> None:
     version = tmp_path / "version"
     version.write_text("1")
     address = ("127.0.0.1", free_port())
-    with Portway(
-        "versioned.py:wsgi", "--admin", f"127.0.0.1:{address[1]}", env={"VERSION_FILE": str(version)}
-    ) as server:
+    with Portway("versioned.py:wsgi", *asked_at(address), env={"VERSION_FILE": str(version)}) as server:
         server.ready()
         wait_until(answers(address, "/livez"), "the monitor")
         version.write_text("raise")
@@ -302,9 +305,7 @@ def test_an_admin_address_that_cannot_be_had_is_one_error() -> None:
 def test_without_prometheus_client_the_rest_works(tmp_path: Path) -> None:
     (tmp_path / "prometheus_client.py").write_text("raise ImportError('not here')\n")
     address = ("127.0.0.1", free_port())
-    with Portway(
-        "wsgi.py", "--admin", f"127.0.0.1:{address[1]}", env={"PYTHONPATH": str(tmp_path)}
-    ) as server:
+    with Portway("wsgi.py", *asked_at(address), env={"PYTHONPATH": str(tmp_path)}) as server:
         server.ready()
         wait_until(answers(address, "/livez"), "the monitor")
         for _ in range(2):
@@ -314,3 +315,53 @@ def test_without_prometheus_client_the_rest_works(tmp_path: Path) -> None:
         assert get(address, "/status.json").status == 200
         server.wait_for(r"warning: /metrics: .*portway\[metrics\]")
         assert server.log.count("portway[metrics]") == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("portway.test", 200),
+        ("PORTWAY.test.:9000", 200),
+        ("localhost:9000", 200),
+        ("status.localhost", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:9000", 200),
+        ("10.1.2.3:9000", 200),
+        (socket.gethostname(), 200),
+        ("attacker.test", 421),
+        ("127.0.0.1.attacker.test", 421),
+        ("localhost.attacker.test", 421),
+        ("notlocalhost", 421),
+        ("0x7f.1", 421),
+        ("portway.test@attacker.test", 400),
+        ("", 400),
+    ],
+)
+def test_a_page_elsewhere_cannot_rebind_its_name_to_it(server: Portway, host: str, status: int) -> None:
+    for path in ("/livez", "/status.json", "/", "/nowhere"):
+        with Client(server_admin(server)) as client:
+            client.send(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            answer = client.answer()
+            expected = 404 if status == 200 and path == "/nowhere" else status
+            assert answer.status == expected, path
+            assert b"pid" not in answer.body or status == 200
+
+
+def test_without_a_host_it_is_no_browser(server: Portway) -> None:
+    with Client(server_admin(server)) as client:
+        client.send(b"GET /livez HTTP/1.0\r\n\r\n")
+        assert client.answer().status == 200
+
+
+def test_any_name_on_a_unix_socket_or_where_any_is_asked_for(tmp_path: Path) -> None:
+    path = str(tmp_path / "admin")
+    with Portway("wsgi.py", "--admin", f"unix:{path}") as server:
+        server.ready()
+        wait_until(answers(path, "/livez"), "the monitor")
+        assert get(path, "/livez").status == 200  # Host: portway.test
+    address = ("127.0.0.1", free_port())
+    where = ("--admin", f"127.0.0.1:{address[1]}", "--admin-host", "*")
+    with Portway("wsgi.py", *where) as server:
+        server.ready()
+        wait_until(answers(address, "/livez"), "the monitor")
+        assert get(address, "/livez").status == 200

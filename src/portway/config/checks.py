@@ -112,6 +112,13 @@ def admin_address(text: str) -> str:
     return str(address)
 
 
+def admin_name(text: str) -> str:
+    """Return the name of a host, without a port, or * for any."""
+    if text != "*" and not re.fullmatch(r"[A-Za-z0-9_.-]{1,253}", text, re.ASCII):
+        raise Refused("must be the name of a host, without a port, or *")
+    return text
+
+
 def socket_path(text: str) -> str:
     """Return the path of a Unix socket; `unix:` before it is taken away."""
     if not text:

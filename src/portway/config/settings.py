@@ -17,6 +17,7 @@ from portway.config.access_format import path_pattern
 from portway.config.amounts import Count, Mode, Seconds, Size
 from portway.config.checks import (
     admin_address,
+    admin_name,
     bind_address,
     cipher_list,
     directory,
@@ -772,6 +773,15 @@ class Inspect(Struct, frozen=True, kw_only=True):
             "Nobody is asked for a password, so let only operators reach it.",
         ),
     ] = ""
+    admin_host: Annotated[
+        tuple[str, ...],
+        Option(
+            ("--admin-host",),
+            Many(Text("NAME", admin_name)),
+            "A name under which clients ask the admin listener, beside localhost, this machine's name and "
+            "that of --admin; IP addresses always count, * is any name. Others are answered 421. Repeatable.",
+        ),
+    ] = ()
     control: Annotated[
         str,
         Option(

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from portway.engine.counters import Board
+from portway.server.admin_hosts import AdminHosts
 from portway.server.link import Link
 from portway.server.logs import ErrorLog, escape
 from portway.server.own_pages import own_page
@@ -26,6 +27,7 @@ SILENT_S = 30.0
 
 PLAIN = b"text/plain; charset=utf-8"
 NO_METRICS = b"metrics need the package prometheus-client: pip install 'portway[metrics]'\n"
+STRANGE = b"the admin listener is not known by this name: --admin-host names more\n"
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Answer = tuple[int, bytes, bytes]
@@ -39,9 +41,11 @@ class Admin:
         board: The shared counters.
         link: The way to the arbiter.
         log: The error log.
+        hosts: Under which names it is asked; None: under any.
     """
 
-    def __init__(self, board: Board, link: Link, log: ErrorLog) -> None:
+    def __init__(self, board: Board, link: Link, log: ErrorLog, hosts: AdminHosts | None) -> None:
+        self._hosts = hosts
         self._board = board
         self._link = link
         self._log = log
@@ -61,7 +65,10 @@ class Admin:
         if scope["type"] != "http":
             return
         route = self._routes.get(scope["path"])
-        if route is None:
+        host = next((value for name, value in scope["headers"] if name == b"host"), None)
+        if self._hosts is not None and not self._hosts.known(host):
+            status, kind, body = 421, PLAIN, STRANGE  # RFC 9110 section 15.5.20
+        elif route is None:
             status, kind, body = 404, PLAIN, "".join(f"{path}\n" for path in self._routes).encode()
         elif scope["method"] not in ("GET", "HEAD"):
             status, kind, body = 405, PLAIN, b"GET and HEAD only\n"

@@ -16,6 +16,7 @@ from portway.config.settings import HTTP, App, Limits, Log, Timeouts
 from portway.engine.asgi import ASGIEngine
 from portway.errors import EXIT_UNEXPECTED, PortwayError
 from portway.server.admin import Admin
+from portway.server.admin_hosts import AdminHosts
 from portway.server.control import Control
 from portway.server.inspection import MonitorAssignment
 from portway.server.link import Link
@@ -56,7 +57,9 @@ async def _answer(assignment: MonitorAssignment) -> None:
     link = Link(assignment.channel)
     link.listen()
     board = assignment.shared.slots.board
-    admin = Admin(board, link, assignment.shared.log)
+    inspect = assignment.shared.settings.inspect
+    hosts = AdminHosts(inspect.admin, inspect.admin_host) if inspect.admin else None
+    admin = Admin(board, link, assignment.shared.log, hosts)
     control = Control(board, link, assignment.arbiter_uid)
     async with _admin(assignment, admin), _control(assignment, control):
         await link.lost.wait()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FIXED = frozenset(
     {"bind", "insecure-bind", "redirect-bind", "backlog", "uds-permissions", "uds-owner"}
-    | {"pid", "user", "group", "umask", "reload", "admin", "control"}
+    | {"pid", "user", "group", "umask", "reload", "admin", "admin-host", "control"}
 )
 """Options that only an upgrade or a restart changes."""
 
