@@ -101,6 +101,15 @@ def test_a_file_that_changes_meanwhile(folder: Path) -> None:
     assert (folder / "a.css.gz").stat().st_mtime_ns < (folder / "a.css").stat().st_mtime_ns
 
 
+def test_a_disk_that_is_full(tmp_path: Path) -> None:
+    (tmp_path / "app.js").write_text(os.urandom(20_000).hex())
+    limited = f"ulimit -f 8; exec {sys.executable} -m portway compress {tmp_path}"
+    done = subprocess.run(["sh", "-c", limited], capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"error: cannot compress {tmp_path}/app.js.")
+    assert os.listdir(tmp_path) == ["app.js"]
+
+
 def test_the_folders_of_the_site(run: Run, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "portway.toml").write_text(
         'app = "app:app"\n[[routes]]\npath = "/static/*"\nstatic = "static"\nprecompressed = ["gzip"]\n'

@@ -179,6 +179,9 @@ def _put(target: Path, data: bytes, like: os.stat_result) -> None:
         temporary.chmod(like.st_mode & 0o777)
         os.utime(temporary, ns=(like.st_mtime_ns, like.st_mtime_ns))
         temporary.replace(target)
+    except OSError as error:  # a full disk names no file, and this one's name is nobody's business
+        temporary.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, os.fspath(target)) from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
