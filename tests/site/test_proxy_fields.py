@@ -120,6 +120,16 @@ def test_what_a_trusted_proxy_says_in_one_way_is_said_in_both(family: bytes, oth
     assert b"203.0.113.8" in got[other] and got[other].count(b"10.0.0.1") == 1
 
 
+def test_a_client_cannot_give_itself_an_address() -> None:
+    assert sent(read((b"x-real-ip", b"10.0.0.1")))[b"x-real-ip"] == b"192.0.2.1"
+    told = scope((b"x-real-ip", b"198.51.100.7"), client=("198.51.100.7", 0))
+    told["portway.peer"] = ("10.0.0.2", 1)
+    behind = read_request(told, NAME, keep_host=False, strip="")
+    assert sent(behind)[b"x-real-ip"] == b"198.51.100.7"
+    assert b"x-real-ip" not in sent(read((b"x-real-ip", b"10.0.0.1"), client=None))
+    assert b"x-real-ip" not in sent(read())
+
+
 def test_a_client_behind_a_unix_socket_is_not_named_twice() -> None:
     others: dict[str, Any] = {"client": ("203.0.113.8", 0), "portway.peer": None}
     got = sent(read((b"x-forwarded-for", b"203.0.113.8"), **others))

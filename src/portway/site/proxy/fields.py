@@ -31,7 +31,7 @@ HOP_BY_HOP = frozenset(
 _OURS = frozenset(
     (
         *(b"host", b"via", b"forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"),
-        *(b"x-forwarded-port", b"x-forwarded-prefix", b"content-length"),
+        *(b"x-forwarded-port", b"x-forwarded-prefix", b"x-real-ip", b"content-length"),
     )
 )
 _DROPPED = HOP_BY_HOP | _OURS | {b"expect"}
@@ -193,6 +193,10 @@ def _add_forwarding(
     lines += (b"x-forwarded-proto: ", scheme, b"\r\nx-forwarded-port: ", port[-1], b"\r\n")
     if host:
         lines += (b"x-forwarded-host: ", host, b"\r\n")
+    if (
+        b"x-real-ip" in said and client is not None
+    ):  # what upstreams believe must not be the client's own word
+        lines += (b"x-real-ip: ", client[0].encode(), b"\r\n")
     prefix = said.get(b"x-forwarded-prefix", [b""])[0].rstrip(b"/") + strip.encode()
     if prefix:
         lines += (b"x-forwarded-prefix: ", prefix, b"\r\n")
