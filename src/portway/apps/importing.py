@@ -109,6 +109,11 @@ def _is_machinery(filename: str) -> bool:
     )
 
 
+def put_root_first(target: Target, directory: Path) -> None:
+    """Put first on `sys.path` what `import_target` puts there for a target."""
+    _put_first(package_root((directory / target.file).resolve())[0] if target.file else directory)
+
+
 def _put_first(directory: Path) -> None:
     entry = str(directory)
     if sys.path[:1] != [entry]:

@@ -70,13 +70,24 @@ def load(
         NotAnApplication: What was found is not WSGI, ASGI or a Lambda handler, or not clearly one of them.
         ConfigFileError: The environment file cannot be read.
     """
+    parsed = prepare(target, chdir, env_file)
+    module = import_target(parsed, Path.cwd())
+    found, name = find(module, parsed, factory)
+    return _application(parsed, found, name, interface, function or Function())
+
+
+def prepare(target: str, chdir: str = "", env_file: str = "") -> Target:
+    """Change the process as `load` does before it imports; return what APP names.
+
+    Raises:
+        AppNotFound: No such directory, or APP has none of the forms.
+        ConfigFileError: The environment file cannot be read.
+    """
     parsed = parse_target(target)
     if chdir:
         _change_directory(target, chdir)
     _set_environment(env_file)
-    module = import_target(parsed, Path.cwd())
-    found, name = find(module, parsed, factory)
-    return _application(parsed, found, name, interface, function or Function())
+    return parsed
 
 
 def adopt(

@@ -19,6 +19,7 @@ import math
 import os
 import selectors
 import signal
+import sys
 import time
 from collections.abc import Callable
 from enum import IntEnum
@@ -28,11 +29,11 @@ from typing import TYPE_CHECKING, Self
 
 from portway.errors import PortwayError, StartupFailed
 from portway.server.assignment import Shared
-from portway.server.children import Child, Generation, Preloader, WorkerProcess
+from portway.server.children import Child, Generation, Preloader, Warm, WorkerProcess
 from portway.server.generations import Generations
 from portway.server.invocation import Configuration, Invocation
 from portway.server.logs import describe_exception
-from portway.server.messages import Changed, Failed, Preloaded, Ready, Stacks, Stuck
+from portway.server.messages import Changed, Failed, Imported, Preloaded, Ready, Stacks, Stuck, Unfit
 from portway.server.monitor import Monitor
 from portway.server.notify import Notifier
 from portway.server.opening import Opened, open_shared
@@ -173,7 +174,7 @@ class Arbiter:
             StartupFailed: The first generation of workers could not start.
             BecomeChild: In each forked child.
         """
-        if self._configuration.settings.process.preload:
+        if self._configuration.settings.process.preload or (self._developer and sys.platform == "linux"):
             become_subreaper()
         self._call("on_starting")
         gc.freeze()  # a worker's collections would else write to, and so copy, every page it shares
@@ -307,6 +308,8 @@ class Arbiter:
 
     def forking(self, generation: Generation, slot: int) -> None:
         """Call pre_fork."""
+        if self._developer is not None:
+            self._developer.forking(generation)
         if self._hooks is not None:
             self._hooks.call_about("pre_fork", 0, slot, generation.number)
 
@@ -322,6 +325,7 @@ class Arbiter:
         """Say that a generation serves."""
         if self._developer is not None:
             self._developer.settled(generation)
+            self._keep_warm(self._developer, generation)
         if not self._announced:
             self._announced = True
             for listener in self._shared.listeners:
@@ -334,6 +338,17 @@ class Arbiter:
             f"{count} {'worker' if count == 1 else 'workers'} {message.workings}, pid {self._pid}",
         )
         self._look_closer()
+
+    def _keep_warm(self, developer: Developer, generation: Generation) -> None:
+        if sys.platform != "linux":
+            return
+        try:
+            warm = developer.keep_warm(generation, self._workers)
+        except OSError as error:
+            self._shared.log.entry("debug", f"cannot import ahead: {error.strerror}")
+            return
+        if warm is not None:
+            self.spawned(warm)
 
     def rescaled(self, wanted: int, before: int) -> None:
         """Call nworkers_changed."""
@@ -357,6 +372,13 @@ class Arbiter:
                 case Stuck() if isinstance(child, WorkerProcess):
                     child.stuck = message.request
                     self._next_look = self._clock()
+                case Preloaded() if isinstance(child, Warm):
+                    child.loaded = True
+                    self._shared.log.entry("debug", f"{child.title} has imported ahead")
+                case Imported(steps) if self._developer is not None:
+                    self._developer.imported(steps)
+                case Unfit(why) if isinstance(child, WorkerProcess):
+                    self._start_cold(child, why)
                 case Preloaded() if isinstance(child, Preloader) and not child.leaving:
                     self._generations.is_loaded(child)
                 case Stacks():
@@ -369,6 +391,15 @@ class Arbiter:
                         self._generations.reload()
         if child.channel.closed_by_peer:
             self._deafen(child)
+
+    def _start_cold(self, worker: WorkerProcess, why: str) -> None:
+        """Begin a generation again whose application does not fit what was imported ahead of it."""
+        self._shared.log.entry("debug", f"nothing can be imported ahead this time: {why}")
+        warm = worker.generation.warm
+        if warm is not None:
+            self._workers.stop(warm, quick=True)
+        if worker.generation is self._generations.coming:
+            self._generations.restart()
 
     def _deafen(self, child: Child) -> None:
         if child.channel.fileno() in self._selector.get_map():
@@ -473,6 +504,9 @@ class Arbiter:
                 if self._hooks is not None:
                     self._hooks.call_about("child_exit", child.pid, child.slot, child.generation.number)
                 self._generations.ended(child, status)
+            elif isinstance(child, Warm):
+                if self._developer is not None:
+                    self._developer.warm_ended(child)
             elif isinstance(child, Preloader):
                 self._generations.preloader_ended(child, status)
             elif not self._stopping:

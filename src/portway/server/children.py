@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from portway.server.assignment import Shared
 from portway.server.backoff import Backoff
 from portway.server.heartbeat import Heartbeat
-from portway.server.messages import Channel, Failed, Ready
+from portway.server.messages import Channel, Failed, Ready, Step
 
 FORK_TIMEOUT_S = 10.0
 """Longest wait for a preloader to fork. It does nothing else, so one that does not answer is stuck."""
@@ -26,6 +26,7 @@ class Generation(Struct, eq=False):
         shared: What its workers are handed.
         target: How many workers it is to have.
         preloader: The process that its workers are forked from; None without `--preload`, or when it died.
+        warm: Another process that its workers can be forked from, in development; None does without.
         preloader_due: When another preloader may be started, in monotonic seconds.
         preloader_backoff: How long each next one waits.
     """
@@ -34,6 +35,7 @@ class Generation(Struct, eq=False):
     shared: Shared
     target: int
     preloader: Preloader | None = None
+    warm: Warm | None = None
     preloader_due: float = 0.0
     preloader_backoff: Backoff = field(default_factory=Backoff)
 
@@ -164,17 +166,18 @@ class Preloader(Child, eq=False, kw_only=True):
     def title(self) -> str:
         return f"preloader {self.pid}"
 
-    def fork(self, slot: int, channel: Channel) -> int:
+    def fork(self, slot: int, generation: int, channel: Channel) -> int:
         """Have a worker forked, and return its process id.
 
         Args:
             slot: The index of its slot.
+            generation: The number of its generation.
             channel: The worker's end of its socket pair; the caller closes its own copy.
 
         Raises:
             OSError: It cannot fork, does not answer, or names a process that is no child of this one.
         """
-        socket.send_fds(self.orders, [b"%d" % slot], [channel.fileno()])
+        socket.send_fds(self.orders, [b"%d %d" % (slot, generation)], [channel.fileno()])
         answer = self.orders.recv(64)
         try:
             number = int(answer) if answer else -errno.ECHILD
@@ -185,3 +188,17 @@ class Preloader(Child, eq=False, kw_only=True):
         # The application's code runs there: no process but a child may get the signals that are for a worker.
         os.waitid(os.P_PID, number, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         return number
+
+
+class Warm(Preloader, eq=False, kw_only=True):
+    """A process of `portway dev` that workers of any generation are forked from.
+
+    Attributes:
+        steps: What it imports.
+    """
+
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def title(self) -> str:
+        return f"warm process {self.pid}"

@@ -47,6 +47,45 @@ class Preloaded(msgspec.Struct, tag="preloaded", frozen=True):
     """The preloader has imported the application and forks workers from now on."""
 
 
+class Step(msgspec.Struct, frozen=True):
+    """An import statement that the application has executed.
+
+    Attributes:
+        file: Where it stands.
+        name: What it imports, as it is written.
+        names: What it takes from that.
+        level: How many dots stand before the name.
+        installed: The package is an installed one, or of the standard library.
+    """
+
+    file: str
+    name: str
+    names: tuple[str, ...]
+    level: int
+    installed: bool = False
+
+    def same(self, other: Step) -> bool:
+        """Whether it is the same statement."""
+        return (self.file, self.name, self.names, self.level) == (
+            other.file,
+            other.name,
+            other.names,
+            other.level,
+        )
+
+
+class Imported(msgspec.Struct, tag="imported", frozen=True):
+    """What the worker's application has imported before any code of its own ran."""
+
+    steps: tuple[Step, ...]
+
+
+class Unfit(msgspec.Struct, tag="unfit", frozen=True):
+    """The worker was forked from a process that its application does not fit. `why` says so."""
+
+    why: str
+
+
 class Changed(msgspec.Struct, tag="changed", frozen=True):
     """Files that are watched have changed. `files` names them."""
 
@@ -134,7 +173,7 @@ class Done(msgspec.Struct, tag="done", frozen=True):
     refusals: int = 0
 
 
-Message = Ready | Failed | Stuck | Preloaded | Changed | Stacks | State | Command | Done
+Message = Ready | Failed | Stuck | Preloaded | Imported | Unfit | Changed | Stacks | State | Command | Done
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)

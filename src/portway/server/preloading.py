@@ -28,7 +28,7 @@ from portway.server.worker import furnish, load_application, tell_when_aborted
 
 PR_SET_CHILD_SUBREAPER = 36
 
-_NOT_FOR_PRELOADERS = (*NOT_FOR_WORKERS, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+NOT_FOR_PRELOADERS = (*NOT_FOR_WORKERS, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 """Signals may reach the whole group; the arbiter decides when this process ends, by closing its orders."""
 
 Serve = Callable[[Assignment, Application], int]
@@ -76,10 +76,10 @@ def run_preloader(assignment: Assignment, orders: socket.socket, serve: Serve) -
         text = f"importing {shown(assignment.shared.settings.app.app)} raised {type(error).__name__}"
         assignment.channel.send(Failed(text, None, describe_exception(error)[-MAX_DETAILS:]))
         return EXIT_STARTUP
-    for number in _NOT_FOR_PRELOADERS:
+    for number in NOT_FOR_PRELOADERS:
         signal.signal(number, ignore)
     assignment.channel.send(Preloaded())
-    worker = _take_orders(assignment, orders)
+    worker = take_orders(assignment, orders)
     if worker is None:
         os._exit(0)  # the application's exit handlers belong to workers, which ran them
     return serve(worker, application)
@@ -92,19 +92,29 @@ def _warn_of_threads(assignment: Assignment) -> None:
         assignment.shared.log.entry("warning", f"{text}no worker has them, since threads are not forked")
 
 
-def _take_orders(assignment: Assignment, orders: socket.socket) -> Assignment | None:
-    """Fork until the arbiter's end is closed. Returns None then, and a worker's assignment in each worker."""
+def take_orders(
+    assignment: Assignment, orders: socket.socket, refuses: Callable[[], int] = int
+) -> Assignment | None:
+    """Fork until the arbiter's end is closed. Returns None then, and a worker's assignment in each worker.
+
+    Args:
+        assignment: The preloader's own.
+        orders: Where forks are asked for: slot and generation, with the worker's channel.
+        refuses: Asked before each fork; returns an error number to refuse it, 0 not to.
+    """
     while True:
         payload, descriptors, _, _ = socket.recv_fds(orders, 64, 1)
         if not payload or not descriptors:
             return None
         channel = Channel(socket.socket(fileno=descriptors[0]))
         os.set_inheritable(channel.fileno(), False)
-        answer = _fork_twice()
+        problem = refuses()
+        answer = -problem if problem else _fork_twice()
         if answer is None:
             orders.close()
             assignment.channel.close()
-            return replace(assignment, slot=int(payload), channel=channel)
+            slot, generation = map(int, payload.split())
+            return replace(assignment, slot=slot, generation=generation, channel=channel)
         channel.close()
         try:
             orders.send(b"%d" % answer)

@@ -13,10 +13,18 @@ from functools import partial
 
 from portway.server import heartbeat
 from portway.server.assignment import QUICK_STOP_S, Assignment, BecomeChild
-from portway.server.children import FORK_TIMEOUT_S, Child, Generation, Preloader, Watcher, WorkerProcess
+from portway.server.children import (
+    FORK_TIMEOUT_S,
+    Child,
+    Generation,
+    Preloader,
+    Warm,
+    Watcher,
+    WorkerProcess,
+)
 from portway.server.heartbeat import Heartbeat
 from portway.server.logs import Level
-from portway.server.messages import Channel, Failed
+from portway.server.messages import Channel, Failed, Step
 from portway.server.signals import held
 
 SLOW_START_S = 30.0
@@ -26,6 +34,9 @@ ABORT_S = 1.0
 
 Work = Callable[[Assignment], int]
 """What a forked child does with its assignment, outside the arbiter's frames; returns its exit code."""
+
+WarmUp = Callable[[Assignment, socket.socket, tuple[Step, ...], Work], int]
+"""What a warm process does, in development; see `portway.server.developing.warm`."""
 
 
 class Workers:
@@ -80,10 +91,12 @@ class Workers:
         ours, theirs = Channel.pair()
         try:
             if generation.preloader is not None:
-                pid = generation.preloader.fork(slot, theirs)
+                pid = generation.preloader.fork(slot, generation.number, theirs)
             else:
-                assignment = Assignment(generation.shared, slot, generation.number, theirs)
-                pid = self.fork(partial(self._work, assignment), ours)
+                pid = self._fork_warm(slot, generation, theirs)
+                if not pid:
+                    assignment = Assignment(generation.shared, slot, generation.number, theirs)
+                    pid = self.fork(partial(self._work, assignment), ours)
         except OSError:
             ours.close()
             theirs.close()
@@ -96,6 +109,40 @@ class Workers:
         self._by_pid[pid] = worker
         return worker
 
+    def _fork_warm(self, slot: int, generation: Generation, theirs: Channel) -> int:
+        """Fork a worker out of the warm process, where there is one that can; return its id, or 0."""
+        warm = generation.warm
+        if warm is None or not warm.loaded or warm.leaving:
+            return 0
+        try:
+            return warm.fork(slot, generation.number, theirs)
+        except OSError as error:  # what it has imported has changed, or it is stuck
+            _say(warm, "debug", f"is of no use any more: {error.strerror or error}")
+            self.stop(warm, quick=True)
+            return 0
+
+    def spawn_warm(self, generation: Generation, steps: tuple[Step, ...], warm_up: WarmUp) -> Warm:
+        """Fork a process that imports ahead.
+
+        Args:
+            generation: Whose settings and log it has.
+            steps: What it imports.
+            warm_up: What it does.
+
+        Raises:
+            BecomeChild: In the child.
+            OSError: The system has no process or descriptor left.
+        """
+
+        def life(assignment: Assignment, orders: socket.socket) -> int:
+            return warm_up(assignment, orders, steps, self._work)
+
+        pid, ours, orders = self._fork_source(generation, life)
+        now = self._clock()
+        warm = Warm(pid=pid, generation=generation, channel=ours, born=now, orders=orders, steps=steps)
+        self._by_pid[pid] = warm
+        return warm
+
     def spawn_preloader(self, generation: Generation) -> Preloader:
         """Fork the process that a generation's workers are to come from.
 
@@ -103,22 +150,29 @@ class Workers:
             BecomeChild: In the child.
             OSError: The system has no process or descriptor left.
         """
+        pid, ours, orders = self._fork_source(generation, self._preload)
+        preloader = Preloader(pid=pid, generation=generation, channel=ours, born=self._clock(), orders=orders)
+        self._by_pid[pid] = preloader
+        generation.preloader = preloader
+        return preloader
+
+    def _fork_source(
+        self, generation: Generation, life: Callable[[Assignment, socket.socket], int]
+    ) -> tuple[int, Channel, socket.socket]:
+        """Fork a process that forks others; return its id, and the ends of what it is talked to through."""
         ours, theirs = Channel.pair()
         orders, takes_orders = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         orders.settimeout(FORK_TIMEOUT_S)
         assignment = Assignment(generation.shared, -1, generation.number, theirs)
         try:
-            pid = self.fork(partial(self._preload, assignment, takes_orders), ours, orders)
+            pid = self.fork(partial(life, assignment, takes_orders), ours, orders)
         except OSError:
             for end in (ours, theirs, orders, takes_orders):
                 end.close()
             raise
         theirs.close()
         takes_orders.close()
-        preloader = Preloader(pid=pid, generation=generation, channel=ours, born=self._clock(), orders=orders)
-        self._by_pid[pid] = preloader
-        generation.preloader = preloader
-        return preloader
+        return pid, ours, orders
 
     def spawn_watcher(self, generation: Generation, watch: Callable[[Channel], int]) -> Watcher:
         """Fork a process that watches files.

@@ -13,6 +13,8 @@ import zlib
 import msgspec
 from msgspec import Struct
 
+from portway.server.developing.imports import Warmth
+
 SIZE = 1 << 20
 MOST_CHARACTERS = 40_000
 """Of each of the four texts. In JSON a character takes six bytes at most, so all of them have room."""
@@ -100,9 +102,11 @@ class Development(Struct, frozen=True):
     Attributes:
         bulletin: See there.
         folder: The project's folder, an absolute path.
+        warmth: What the process that this one was forked from had imported; None for nothing.
         stand_in: This generation does not serve the application, which has never started, but says why.
     """
 
     bulletin: Bulletin
     folder: str
     stand_in: bool = False
+    warmth: Warmth | None = None

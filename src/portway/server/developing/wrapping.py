@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,8 +14,10 @@ from portway.server.developing.answers import broken_page
 from portway.server.developing.asgi import DevelopingASGI
 from portway.server.developing.bulletin import Development
 from portway.server.developing.django import with_static_files
+from portway.server.developing.imports import Observer
 from portway.server.developing.visitors import from_environ
 from portway.server.developing.wsgi import DevelopingWSGI
+from portway.server.messages import Imported, Unfit
 from portway.server.reporter import Reporter
 
 NOT_STARTED = b"the application has not started: its error is in the terminal of portway dev\n"
@@ -34,7 +37,15 @@ def application_of(assignment: Assignment, load: Callable[[Assignment], Applicat
     assert development is not None
     if development.stand_in:
         return stand_in(assignment, development)
-    return wrapped(load(assignment), assignment, development)
+
+    def unfit(why: str) -> None:
+        assignment.channel.send(Unfit(why))
+        os._exit(0)  # nothing of the project has run in here but imports
+
+    with Observer(development.warmth, unfit) as observer:
+        application = load(assignment)
+    assignment.channel.send(Imported(observer.steps))
+    return wrapped(application, assignment, development)
 
 
 def wrapped(application: Application, assignment: Assignment, development: Development) -> Application:
