@@ -36,7 +36,8 @@ def server() -> Iterator[tuple[Portway, str]]:
         sock.bind(("127.0.0.1", 0))
         address: tuple[str, int] = sock.getsockname()
     where = f"127.0.0.1:{address[1]}"
-    with Portway("wsgi.py", "--workers", "2", "--admin", where, "--slow-request", "0.5") as made:
+    asked = ("--admin", where, "--admin-host", "portway.test")  # the name that the tests' client asks under
+    with Portway("wsgi.py", "--workers", "2", *asked, "--slow-request", "0.5") as made:
         made.ready()
         wait_until(lambda: answers(address), "the monitor")
         yield made, f"http://{where}/"
