@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from portway.awslambda import remaining_s
 from tests.awslambda.applications import Context
 from tests.awslambda.conftest import Handler
 from tests.awslambda.front_doors import Wire, http_api
@@ -139,3 +140,23 @@ def test_no_watch_without_a_margin(made: Handler) -> None:
         return [b"late"]
 
     assert made(app, deadline_margin=0)(http_api(Wire()), Context(SHORT_S))["body"] == "late"
+
+
+def test_the_time_left_is_known_to_the_application(made: Handler, interface: str) -> None:
+    found: list[float | None] = []
+
+    def plain(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        found.append(remaining_s())
+        start_response("200 OK", [])
+        return []
+
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        found.append(remaining_s())
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body"})
+
+    handler = made(plain) if interface == "wsgi" else made(app, lifespan="off")
+    handler(http_api(Wire()), Context(seconds=7.0))
+    handler(http_api(Wire()), None)
+    assert found[0] is not None and 0 < found[0] <= 7 and found[1] is None
+    assert remaining_s() is None

@@ -44,3 +44,13 @@ def test_the_name_of_the_handler_is_found_and_told() -> None:
     with Portway("echo_event.py") as server:
         server.ready()
         server.wait_for(r"serving Lambda \(Function URL\) application .*echo_event\.py")
+
+
+def test_a_web_function_is_served_where_lambda_says() -> None:
+    environ = {"AWS_LAMBDA_HTTP_ENDPOINT": "127.0.0.1:0", "PORT": "1"}
+    with Portway("echo_event.py", bind=False, env=environ) as server:
+        connection = http.client.HTTPConnection(*server.ready().address)
+        connection.request("GET", "/x")
+        assert json.loads(connection.getresponse().read())["rawPath"] == "/x"
+        connection.close()
+        assert server.stop() == 0
