@@ -191,6 +191,12 @@ def test_other_patterns_come_first(tmp_path: Path) -> None:
     assert routes[1].target == RedirectTarget("/", 301)
 
 
+def test_a_change_of_a_route_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="says not who answers") as caught:
+        staged(tmp_path, "[[stages.prod.routes]]\npath = '/statik/*'\ncache = 'immutable'\n")
+    assert "the path of a route that it is to change" in (caught.value.hint or "")
+
+
 def test_a_mistake_names_the_stage(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"status of stages.prod.routes '/a' in portway.toml must be 301"):
         staged(tmp_path, "[[stages.prod.routes]]\npath = '/a'\nredirect = '/'\nstatus = 200\n")

@@ -20,7 +20,7 @@ from portway.config.route_keys import KEYS, PATH, TARGETS, Key
 from portway.config.stages import Layer
 from portway.errors import AppNotFound, BadValue, ConfigError, UnknownOption, plain, shown
 from portway.site import patterns, redirects
-from portway.site import upstreams as upstreams_
+from portway.site import upstreams as upstream_urls
 from portway.site.patterns import directory_of, with_slash
 from portway.site.site import (
     AppTarget,
@@ -185,7 +185,10 @@ def _kind(table: Table) -> str:
         return found[0]
     if found:
         raise table.broken(f"has {' and '.join(found)}", f"a route has one of {_ONE_OF}.")
-    raise table.broken("says not who answers", f"give it one of {_ONE_OF}.")
+    hint = f"give it one of {_ONE_OF}"
+    if table.part != "routes":
+        hint += ", or the path of a route that it is to change"
+    raise table.broken("says not who answers", f"{hint}.")
 
 
 def _refuse_misspelt(table: Table) -> None:
@@ -259,13 +262,13 @@ def _redirect(table: Table, pattern: str, to: str, values: dict[str, Any]) -> Ta
 
 def _proxy(table: Table, pattern: str, upstreams: tuple[str, ...], values: dict[str, Any]) -> Target:
     for url in upstreams:
-        if problem := upstreams_.problem_of(url):
+        if problem := upstream_urls.problem_of(url):
             hint = 'write proxy = "http://127.0.0.1:5173".'
             if problem.startswith("must end"):
                 hint = 'strip = true takes "/api" off the path of a request to "/api/*".'
             raise table.wrong("proxy", url, problem, hint)
     return ProxyTarget(
-        upstreams=tuple(upstreams_.normal(url) for url in upstreams),
+        upstreams=tuple(upstream_urls.normal(url) for url in upstreams),
         connect_timeout_s=values["connect_timeout"],
         read_timeout_s=values["read_timeout"],
         keep_host=values["keep_host"],
