@@ -43,6 +43,14 @@ def test_what_never_matches() -> None:
     assert found == ["warning: routes '/a*' never matches: those before it take all that it would"]
 
 
+def test_thousands_of_redirects() -> None:
+    old = [(f"/old-{number}", redirect(f"/new/{number}")) for number in range(2_000)]
+    found = remarks(
+        *old, ("/old-*", redirect("/gone")), ("/old-7", redirect("/x")), ("/old-1?", redirect("/y"))
+    )
+    assert [text.split("'")[1] for text in found] == ["/old-7", "/old-1?"]
+
+
 def test_an_application_that_gets_nothing() -> None:
     assert remarks(("/*", redirect("https://example.com/*"))) == [
         "warning: the application shop:app gets nothing: the routes take every path"
@@ -68,6 +76,8 @@ def test_redirects_that_come_back() -> None:
         "warning: routes '/a*' comes back to itself: a redirect to '/a/b' matches it again"
     ]
     assert remarks(("/a", redirect("/a?x=1"))) != []
+    assert remarks(("/a", redirect("/%61#top"))) != []
+    assert remarks(("/a", redirect("/caf%C3%A9")), ("/b?", redirect("/b%3F"))) == []
     assert remarks(("/a/*", redirect("https://example.com/a/*")), ("/a", redirect("/a/"))) == []
     assert remarks(("/app/*", APP), ("/app", APP), ("/*", redirect("/app/*")), app=None) == []
 

@@ -117,6 +117,9 @@ def example(pattern: str, earlier: Sequence[str] = ()) -> str | None:
 
 def includes(pattern: str, other: str) -> bool:
     """Whether a pattern takes every path that another one takes."""
+    if "*" not in other and "?" not in other:
+        path = normalise(with_slash(other).encode()).path
+        return path != with_slash(other).encode() or matches(pattern, path)
     return not can_match(other, [pattern])
 
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from portway.errors import BadValue, plain, shown
 from portway.site.inclusion import TooHard, can_match, example, includes
-from portway.site.patterns import directory_of, matches
+from portway.site.patterns import directory_of, matches, normalise
 from portway.site.site import ProxyTarget, RedirectTarget, Route, Site, StaticTarget
 
 _OWN_FILES = ("portway.toml", "pyproject.toml", "manage.py")
@@ -55,23 +55,49 @@ def review(site: Site, bind: Sequence[str] = ()) -> Iterator[Remark]:
         site: The site.
         bind: What the server listens on, as the option spells it.
     """
-    for place, route in enumerate(site.routes):
-        earlier = [one.pattern for one in site.routes[:place]]
-        never = _never(route.pattern, earlier)
+    before = _Before()
+    for route in site.routes:
+        never = _never(route.pattern, before.rivals(route.pattern))
         if never:
             yield Remark("warning", f"routes {shown(route.pattern)} never matches: {never}")
             continue
         match route.target:
             case RedirectTarget():
-                yield from _circle(route, earlier)
+                yield from _circle(route, before)
             case ProxyTarget():
                 yield from _own_address(route, route.target, bind)
             case StaticTarget():
                 yield from _contents(route, route.target)
         yield from _bare_directory(site, route)
         yield from _open_end(route)
-    if site.app is not None and not can_match("/*", [one.pattern for one in site.routes]):
+        before.add(route.pattern)
+    if site.app is not None and before.wild and not can_match("/*", before.rivals("/*")):
         yield Remark("warning", f"the application {site.app} gets nothing: the routes take every path")
+
+
+class _Before:
+    """The patterns before one, kept so that thousands of plain paths cost little."""
+
+    def __init__(self) -> None:
+        self.wild: list[str] = []
+        self._plain: dict[str, None] = {}
+
+    def add(self, pattern: str) -> None:
+        """Add the next one."""
+        if _is_plain(pattern):
+            self._plain[pattern] = None
+        else:
+            self.wild.append(pattern)
+
+    def rivals(self, pattern: str) -> list[str]:
+        """Return those that can take a path that a pattern takes."""
+        if _is_plain(pattern):
+            return [pattern] if pattern in self._plain else self.wild
+        return [*self.wild, *(one for one in self._plain if matches(pattern, one.encode()))]
+
+
+def _is_plain(pattern: str) -> bool:
+    return "*" not in pattern and "?" not in pattern
 
 
 def _never(pattern: str, earlier: Sequence[str]) -> str:
@@ -86,17 +112,19 @@ def _never(pattern: str, earlier: Sequence[str]) -> str:
     return "those before it take all that it would"
 
 
-def _circle(route: Route, earlier: Sequence[str]) -> Iterator[Remark]:
+def _circle(route: Route, before: _Before) -> Iterator[Remark]:
     """A redirect within the site that its own pattern takes again."""
     assert isinstance(route.target, RedirectTarget)
-    to = route.target.to.partition("?")[0].partition("#")[0]
-    if not to.startswith("/"):
+    written = route.target.to.partition("?")[0].partition("#")[0]
+    to = normalise(written.encode()).path.decode("latin-1")
+    foreign = "?" in to or to.count("*") != written.count("*")  # escaped, they are no wildcards
+    if not written.startswith("/") or foreign or not includes(route.pattern, to):
         return
     try:
-        again = example(to, earlier)
+        again = example(to, before.rivals(to))
     except TooHard:
         return
-    if again is not None and includes(route.pattern, to):
+    if again is not None:
         text = (
             f"routes {shown(route.pattern)} comes back to itself: a redirect to {shown(to)} matches it again"
         )
