@@ -120,6 +120,16 @@ def test_a_folder_that_is_not_there(run: Run, project: Path) -> None:
     assert "static of routes '/static/*' in portway.toml must be a folder that exists" in outcome.err
 
 
+def test_of_thousands_of_rules_the_first_and_the_last_are_shown(run: Run, tmp_path: Path) -> None:
+    rules = "".join(f'[[routes]]\npath = "/{number}"\nredirect = "/"\n' for number in range(1_000))
+    (tmp_path / "portway.toml").write_text(rules)
+    lines = run("routes", "/999").out.splitlines()
+    assert len(lines) == 1 + 41 + 1
+    assert lines[1].split()[:2] == ["no", "/0"]
+    assert lines[21] == "  …    960 more that do not match"
+    assert lines[-2].split()[:2] == ["yes", "/999"]
+
+
 @pytest.mark.parametrize("arguments", [["routes", "/"], ["routes"]])
 def test_no_routes(run: Run, tmp_path: Path, arguments: list[str]) -> None:
     outcome = run(*arguments)

@@ -19,6 +19,9 @@ _HELP = """Say which rule answers a path, and why not those before it. Without a
 
 Nothing is asked for and nothing imported: a PATH is what a client would send, as /a%20b or /old/x?y=1."""
 
+MOST_STEPS = 40
+"""Rules that are shown of those that were asked; of more, the first and the last."""
+
 _MARKS = {True: "yes", False: "no"}
 
 
@@ -64,10 +67,11 @@ def _lines(path: str, found: Explanation) -> list[str]:
     width = max(len(step.pattern or "else") for step in found.steps)
     head = plain(path) + (f", as rules see it {seen}" if seen != path else "")
     lines = [f"{head}; {found.path.problem}" if found.path.problem else head]
-    lines += [
-        f"  {_MARKS[one.taken]:<3}  {one.pattern or 'else':<{width}}  {one.text}" for one in found.steps
-    ]
-    return [*lines, f"       {found.result}"] if found.result else lines
+    steps = [f"  {_MARKS[one.taken]:<3}  {one.pattern or 'else':<{width}}  {one.text}" for one in found.steps]
+    if len(steps) > MOST_STEPS:
+        left_out = len(steps) - MOST_STEPS
+        steps[MOST_STEPS // 2 : -MOST_STEPS // 2] = [f"  …    {left_out} more that do not match"]
+    return [*lines, *steps, *([f"       {found.result}"] if found.result else [])]
 
 
 def routes_command() -> click.Command:
