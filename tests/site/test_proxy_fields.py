@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from portway.site.proxy.fields import MOST_HOPS, Request, read_request, response_fields
+from portway.site.proxy.memo import Memo
 from portway.site.proxy.upstreams import REST_S, Upstreams
 
 NAME = b"portway-0a1b2c3d"
@@ -265,6 +268,37 @@ def test_a_response_loses_what_is_meant_for_one_connection() -> None:
 @pytest.mark.parametrize("value", [b"a\rb", b"a\nb", b"a\0b", b"\x7f", b"a\r\n b"])
 def test_a_response_with_a_control_character_cannot_be_passed_on(value: bytes) -> None:
     assert response_fields([(b"x", value)], chunked=False) is None
+
+
+FIELDS = st.sampled_from(
+    [
+        *((b"x-a", b"1"), (b"x-a", b"2"), (b"content-length", b"0"), (b"content-length", b"5")),
+        *((b"via", b"1.1 " + NAME), (b"connection", b"upgrade, x-a"), (b"upgrade", b"websocket")),
+        *((b"x-forwarded-for", b"203.0.113.9"), (b"transfer-encoding", b"chunked"), (b"host", b"a:81")),
+    ]
+)
+ADDRESSES = st.sampled_from([None, ("192.0.2.1", 1), ("192.0.2.1", 2), ("192.0.2.2", 1)])
+SCOPES = st.builds(
+    lambda fields, method, path, version, scheme, client, peers: {
+        **scope(method=method, raw_path=path, http_version=version, scheme=scheme, client=client),
+        "headers": fields,
+        **({"portway.peer": peers[0]} if peers else {}),
+    },
+    st.lists(FIELDS, max_size=4),
+    st.sampled_from(["GET", "POST", "HEAD"]),
+    st.sampled_from([b"/up/x", b"/up/y", b"//up/z"]),
+    st.sampled_from(["1.0", "1.1"]),
+    st.sampled_from(["http", "https"]),
+    ADDRESSES,
+    st.lists(ADDRESSES, max_size=1),
+)
+
+
+@given(st.lists(SCOPES, min_size=1, max_size=80), st.booleans())
+def test_what_is_remembered_is_what_would_be_made(scopes: list[dict[str, Any]], keep_host: bool) -> None:
+    memo = Memo(NAME, keep_host=keep_host, strip="/up")
+    for each in [*scopes, *scopes]:
+        assert memo.read(each) == read_request(each, NAME, keep_host=keep_host, strip="/up")
 
 
 # -- upstreams ---------------------------------------------------------------------------------------------

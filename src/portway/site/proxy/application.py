@@ -22,7 +22,8 @@ from aiohttp.http_parser import RawResponseMessage
 
 from portway.engine.errors import ResponseCut
 from portway.site.proxy.connections import BadAnswer, Line, Pool, UpstreamErrors
-from portway.site.proxy.fields import Request, read_request, response_fields
+from portway.site.proxy.fields import Request, response_fields
+from portway.site.proxy.memo import Memo
 from portway.site.proxy.patrol import Patrol
 from portway.site.proxy.tunnel import tunnel
 from portway.site.proxy.upstreams import Upstream, Upstreams
@@ -69,7 +70,7 @@ class Proxy:
         self._upstreams = Upstreams(target.upstreams)
         self._pools: dict[Upstream, Pool] = {}
         self.patrol = Patrol()
-        self._name = own_name()
+        self._memo = Memo(own_name(), keep_host=target.keep_host, strip=target.strip)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or live through the lifespan."""
@@ -92,7 +93,7 @@ class Proxy:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         target = self._target
-        request = read_request(scope, self._name, keep_host=target.keep_host, strip=target.strip)
+        request = self._memo.read(scope)
         passage = _Passage(self, scope, request, receive, send, target.read_timeout_s)
         try:
             if request.loops:

@@ -111,7 +111,7 @@ def read_request(scope: dict[str, Any], name: bytes, *, keep_host: bool, strip: 
     lines += (b"via: ", b", ".join([*passed, own_hop]), b"\r\n\r\n")
     host = said.get(b"host")
     return Request(
-        start=b"%b %b HTTP/1.1\r\nhost: " % (scope["method"].encode("latin-1"), _target(scope, strip)),
+        start=start_of(scope, strip),
         host=host[0] if keep_host and host else None,
         rest=b"".join(lines),
         chunked=chunked,
@@ -120,6 +120,11 @@ def read_request(scope: dict[str, Any], name: bytes, *, keep_host: bool, strip: 
         upgrade=upgrade,
         loops=len(passed) >= MOST_HOPS or any(hop.split()[1:2] == [name] for hop in passed),
     )
+
+
+def start_of(scope: dict[str, Any], strip: str) -> bytes:
+    """Return the request line, up to the value of Host."""
+    return b"%b %b HTTP/1.1\r\nhost: " % (scope["method"].encode("latin-1"), _target(scope, strip))
 
 
 def response_fields(fields: Pairs, chunked: bool) -> list[tuple[bytes, bytes]] | None:
