@@ -53,6 +53,7 @@ cdef void* pulse(void* argument) noexcept nogil:
 
 cdef class Strand:
     def __cinit__(self):
+        self.file = -1
         self.input = <char*>malloc(INPUT_SIZE)
         self.out.data = <char*>PyMem_Malloc(OUTPUT_SIZE)
         self.out.capacity = OUTPUT_SIZE

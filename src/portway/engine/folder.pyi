@@ -15,6 +15,9 @@ class MediaTypes:
         self, types: Mapping[str, tuple[str, bool]], unknown: str = "application/octet-stream"
     ) -> None: ...
 
+def is_named_by_content(path: bytes) -> bool:
+    """Return whether the last part of a path has a hash of its content in it: it may be kept for ever."""
+
 class Folder:
     """A folder of files. Nothing is looked at before a request asks for it.
 

@@ -230,6 +230,10 @@ cdef bint named_by_content(const char* path, size_t size) noexcept nogil:
     return False
 
 
+def is_named_by_content(bytes path):
+    return named_by_content(PyBytes_AS_STRING(path), PyBytes_GET_SIZE(path))
+
+
 cdef class Root:
     def __cinit__(self):
         self.fd = -1

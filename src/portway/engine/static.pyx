@@ -147,6 +147,8 @@ cdef class StaticEngine(Engine):
         if rule.kind == ELSEWHERE:
             return 2
         self.know(c, strand, data)
+        if strand.file >= 0:
+            close(strand.file)              # what prepared it did not come to send it
         strand.file = -1
         strand.range_count = 0
         strand.out.size = 0
