@@ -11,13 +11,7 @@ import sys
 import time
 from statistics import median
 
-APP = """
-async def app(scope, receive, send):
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
-    for number in range(3):
-        await send({"type": "http.response.body", "body": b"piece", "more_body": True})
-    await send({"type": "http.response.body"})
-"""
+from bench.awslambda.streaming import APP
 
 
 def measured(rounds: int, directory: str) -> float:

@@ -10,13 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portway.awslambda import handler
-from portway.awslambda.adapter import LambdaHandler
 from portway.awslambda.front import Door, HTTPRequest, Response, build_event, read_answer
 from portway.awslambda.front.wsgi import new_stamp
-from tests.awslambda.applications import Application, Context, Seen
+from tests.awslambda.applications import Context, Seen
 from tests.awslambda.front_doors import Wire
-from tests.awslambda.test_round_trip import NAME, VALUE, form, thorough, utf8_paths, wires
+from tests.awslambda.round_trips import Given, Rig, answers, thorough, utf8_paths, wires
+from tests.awslambda.test_round_trip import form
 
 DOORS = {
     "rest": Door("rest"),
@@ -45,20 +44,14 @@ def request_of(wire: Wire, prefix: str = "") -> HTTPRequest:
     )
 
 
-class Rig:
-    """One application behind both interfaces and every door."""
-
-    def __init__(self, interface: str) -> None:
-        self.application = Application()
-        app = getattr(self.application, interface)
-        self.handler: LambdaHandler = handler(app, lifespan="off", id_headers=False, deadline_margin=0)
+class Doors(Rig):
+    """An application behind every door."""
 
     def exchange(self, name: str, wire: Wire) -> tuple[Seen, Response]:
         """Return what the application sees through a door, and what the client gets."""
         door = DOORS[name]
         request = request_of(wire, f"/{door.stage}" if door.stage else "")
-        self.application.seen.clear()
-        self.application.raw.clear()
+        self.forget()
         event = build_event(door, request, new_stamp())
         response = read_answer(door, self.handler(event, Context()), request)
         return self.application.seen[-1], response
@@ -67,7 +60,7 @@ class Rig:
 @pytest.fixture(scope="module", params=["wsgi", "asgi"])
 def rig(request: pytest.FixtureRequest) -> Any:
     """A rig for each interface, kept for all examples."""
-    made = Rig(request.param)
+    made = Doors(request.param)
     yield made
     made.handler.close()
 
@@ -75,7 +68,7 @@ def rig(request: pytest.FixtureRequest) -> Any:
 @every_door
 @thorough
 @given(wire=wires)
-def test_the_request_arrives(rig: Rig, door: str, wire: Wire) -> None:
+def test_the_request_arrives(rig: Doors, door: str, wire: Wire) -> None:
     found, _ = rig.exchange(door, wire)
     assert (found.method, found.body, found.scheme) == (wire.method, wire.body, wire.scheme)
     assert (found.client, found.port) == (wire.client, int(wire.port))
@@ -109,7 +102,7 @@ def test_the_request_arrives(rig: Rig, door: str, wire: Wire) -> None:
         max_size=8,
     ).map(lambda pieces: "/" + "".join(pieces))
 )
-def test_encoded_paths_arrive_octet_for_octet(rig: Rig, door: str, path: str) -> None:
+def test_encoded_paths_arrive_octet_for_octet(rig: Doors, door: str, path: str) -> None:
     found, _ = rig.exchange(door, Wire(path=path))
     if found.raw_path is None:
         assert found.path == unquote_to_bytes(path)
@@ -121,54 +114,21 @@ def test_encoded_paths_arrive_octet_for_octet(rig: Rig, door: str, path: str) ->
 @pytest.mark.parametrize("door", ["http", "http-stage"])
 @thorough
 @given(path=utf8_paths())
-def test_decoded_paths_arrive_as_they_were_decoded(rig: Rig, door: str, path: str) -> None:
+def test_decoded_paths_arrive_as_they_were_decoded(rig: Doors, door: str, path: str) -> None:
     found, _ = rig.exchange(door, Wire(path=path))
     assert found.path == unquote_to_bytes(path)
 
 
 @every_door
 @thorough
-@given(
-    status=st.integers(200, 599).filter(lambda status: status not in (204, 304)),
-    headers=st.lists(st.tuples(NAME, VALUE), max_size=6),
-    cookies=st.lists(
-        st.from_regex(r"[a-z]=[A-Za-z0-9,;= ]{0,20}", fullmatch=True).map(str.strip), max_size=4
-    ),
-    kind=st.sampled_from(["text/html; charset=utf-8", "application/json", "image/png", "text/csv"]),
-    body=st.one_of(
-        st.binary(max_size=80), st.text(max_size=40).map(lambda text: text.encode("utf-8", "replace"))
-    ),
-)
-def test_the_answer_arrives(
-    rig: Rig,
-    door: str,
-    status: int,
-    headers: list[tuple[str, str]],
-    cookies: list[str],
-    kind: str,
-    body: bytes,
-) -> None:
-    application = rig.application
-    before = (application.status, application.headers, application.body)
-    application.status, application.body = status, body
-    application.headers = [
-        *headers,
-        *(("Set-Cookie", cookie) for cookie in cookies),
-        ("Content-Type", kind),
-    ]
-    try:
+@given(given_answer=answers("text/html; charset=utf-8", "application/json", "image/png", "text/csv"))
+def test_the_answer_arrives(rig: Doors, door: str, given_answer: Given) -> None:
+    with rig.answering(given_answer):
         _, response = rig.exchange(door, Wire())
-    finally:
-        application.status, application.headers, application.body = before
-    assert (response.status, response.body) == (status, body)
+    assert (response.status, response.body) == (given_answer.status, given_answer.body)
     found: dict[str, list[str]] = {}
     for name, value in response.fields:
         found.setdefault(name.lower(), []).append(value)
-    assert found.pop("set-cookie", []) == cookies
-    assert found.pop("content-type") == [kind]
-    expected: dict[str, list[str]] = {}
-    for name, value in headers:
-        expected.setdefault(name.lower(), []).append(value)
-    assert {name: ", ".join(values) for name, values in found.items()} == {
-        name: ", ".join(values) for name, values in expected.items()
-    }
+    assert found.pop("set-cookie", []) == given_answer.cookies
+    assert found.pop("content-type") == [given_answer.kind]
+    assert {name: ", ".join(values) for name, values in found.items()} == given_answer.joined
