@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -122,6 +123,20 @@ def test_a_young_file_has_no_strong_tag(way: str, tmp_path: Path) -> None:
         assert ask(server, "/static/young.txt", {"If-None-Match": answer["etag"]}).status == 304
         write(path, b"older")
         assert ask(server, "/static/young.txt")["etag"].startswith('"')
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no file system in memory")
+def test_a_time_that_is_no_date(way: str) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder, serve_site(way, Path(folder)) as server:
+        workers = server.ready().workers()
+        path = Path(folder) / "static" / "hello.txt"
+        for changed in (-1, -(10**12), -(2**60), 2**60):
+            os.utime(path, (changed, changed))
+            answer = ask(server, "/static/hello.txt")
+            assert answer.status == 200
+            said = "Thu, 01 Jan 1970 00:00:00 GMT" if changed < 0 else answer["date"]
+            assert answer["last-modified"] == said
+        assert server.workers() == workers
 
 
 def test_what_is_no_file(way: str, tmp_path: Path) -> None:

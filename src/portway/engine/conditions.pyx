@@ -64,8 +64,9 @@ cdef void make_validators(
     tag[at] = c'"'
     validators.tag_size = at + 1
     validators.fresh = seconds + YOUNG_S >= now
-    # section 8.8.2.1: a date in the future says nothing
-    validators.modified = seconds if seconds < now else now
+    # section 8.8.2.1: a date in the future says nothing; and file systems in memory take any number for a time, of
+    # which gmtime_r makes no date
+    validators.modified = 0 if seconds < 0 else seconds if seconds < now else now
 
 
 cdef void two(char* out, int value) noexcept nogil:
