@@ -63,9 +63,14 @@ class Server:
     root: Path | None = None  # a chroot it runs in
 
 
+def portway_program() -> str:
+    """Return the path of Portway itself; PORTWAY_BIN names another build of it."""
+    return os.environ.get("PORTWAY_BIN", str(BIN / "portway"))
+
+
 def portway(launch: Launch) -> list[str]:
-    """Portway itself; PORTWAY_BIN names another build of it."""
-    line = [os.environ.get("PORTWAY_BIN", str(BIN / "portway")), "serve"]
+    """Portway itself."""
+    line = [portway_program(), "serve"]
     if launch.interface in (STATIC, PROXY):
         made = static if launch.interface == STATIC else proxy
         line += ["--config", str(made.configuration())]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from bench import (
+    dev,
     footprint,
     idle,
     incidents,
@@ -72,6 +73,7 @@ SPECIALS = {
             ("portway", "fastpysgi", "granian", "gunicorn"),
             workers.measure_scaling,
         ),
+        Special(dev.NAME, dev.TITLE, dev.SERVERS, dev.measure),
         Special(instructions.NAME, instructions.TITLE, instructions.SERVERS, instructions.measure),
         *(
             Special(one.name, one.title, incidents.NAMES, partial(incidents.measure, one))

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import re
+import select
 import signal
 import socket
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +17,7 @@ import pytest
 from tests.cli.conftest import Run
 from tests.support.client import Client, get
 from tests.support.developing import ASGI, PAGE, WSGI, Project, page, wait_for_watcher, wait_for_word
-from tests.support.processes import COMMAND, Portway
+from tests.support.processes import COMMAND, DEADLINE_S, Portway
 from tests.support.waiting import wait_until
 
 SOURCES = {"wsgi": WSGI, "asgi": ASGI}
@@ -294,3 +300,48 @@ def test_the_local_stage(tmp_path: Path) -> None:
     with project.dev("--stage", "prod") as server:
         server.ready()
         assert get(server.address).body == b"prod one"
+
+
+def read_terminal(environ: dict[str, str], folder: Path) -> str:
+    """Run `portway dev` on a terminal, ask it twice, and return what it wrote."""
+    ours, theirs = pty.openpty()
+    environ = {**os.environ, "TERM": "xterm", **environ}
+    command = [*COMMAND, "dev", "--bind", "127.0.0.1:0"]
+    with subprocess.Popen(
+        command, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs, env=environ
+    ) as process:
+        os.close(theirs)
+        text = ""
+
+        def read_until(mark: str) -> re.Match[str]:
+            nonlocal text
+            deadline = time.monotonic() + DEADLINE_S
+            while not (match := re.search(mark, text)):
+                assert select.select([ours], [], [], deadline - time.monotonic())[0], text
+                text += os.read(ours, 65536).decode()
+            return match
+
+        try:
+            port = int(read_until(r"listening on http://127.0.0.1:(\d+)\s")[1])
+            read_until("serving ")
+            get(("127.0.0.1", port), "/%1B[31m%22red")
+            page(("127.0.0.1", port), "/raise")
+            read_until(r"/raise .*\d+ ms")
+        finally:
+            process.terminate()
+            process.wait(DEADLINE_S)
+            os.close(ours)
+    return text
+
+
+def test_the_access_log_has_colours_on_a_terminal(project: Project) -> None:
+    text = read_terminal({}, project.folder)
+    assert re.search(r"\x1b\[2mGET\x1b\[0m /%1B\[31m%22red \x1b\[32m200\x1b\[0m \x1b\[2m\d+ ms\x1b\[0m", text)
+    assert re.search(r"/raise \x1b\[31m500\x1b\[0m", text)
+
+
+@pytest.mark.parametrize("environ", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_the_access_log_has_none_where_none_are_wanted(project: Project, environ: dict[str, str]) -> None:
+    text = read_terminal(environ, project.folder)
+    assert re.search(r"GET /raise 500 \d+ ms", text)
+    assert "\x1b" not in text
