@@ -67,11 +67,12 @@ def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("PYTEST_CURRENT_TEST", raising=False)
     gc.collect()
     before = descriptors(), alive()
+    others = set(threading.enumerate())
     yield
 
     def is_clean() -> bool:
         gc.collect()
-        threads = [thread for thread in threading.enumerate() if thread.name.startswith("portway")]
+        threads = [one for one in threading.enumerate() if one.name.startswith("portway") and one not in others]
         return not threads and (descriptors(), alive()) == before
 
     try:
