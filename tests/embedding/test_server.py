@@ -72,7 +72,9 @@ def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     def is_clean() -> bool:
         gc.collect()
-        threads = [one for one in threading.enumerate() if one.name.startswith("portway") and one not in others]
+        threads = [
+            one for one in threading.enumerate() if one.name.startswith("portway") and one not in others
+        ]
         return not threads and (descriptors(), alive()) == before
 
     try:
