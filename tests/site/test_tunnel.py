@@ -20,7 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.site.serving import APPS, ask, route, serve_site
 from tests.site.upstream import Caller, Upstream
-from tests.support.certificates import certificate
+from tests.support.certificates import authority_file, certificate
 from tests.support.client import Client, ConnectionLost, get
 from tests.support.processes import Portway
 from tests.support.waiting import wait_until
@@ -60,11 +60,13 @@ class DevServer:
 
 
 @contextlib.contextmanager
-def proxied(folder: Path, url: str, way: str = "asgi-epoll", *args: str) -> Iterator[Portway]:
+def proxied(folder: Path, url: str, way: str = "asgi-epoll", *args: str, **env: str) -> Iterator[Portway]:
     main, poller, *further = way.split("-")
     args += ("--loop", "uvloop") if "uvloop" in further else ()
     args += ("--certfile", str(certificate("portway.test").pem)) if "tls" in further else ()
-    with serve_site(folder, route("/ws*", proxy=url), app=main, args=args, PORTWAY_POLLER=poller) as server:
+    with serve_site(
+        folder, route("/ws*", proxy=url), app=main, args=args, PORTWAY_POLLER=poller, **env
+    ) as server:
         (worker,) = server.ready().workers()
         yield server
         assert server.workers() == [worker], server.log
@@ -323,3 +325,38 @@ def test_an_application_is_not_offered_to_change_the_protocol(tmp_path: Path) ->
             client.send(ASK.replace(b"/ws", b"/own"))
             answer = client.answer()
             assert (answer.status, b"portway.upgrade" in answer.body) == (200, False)
+
+
+# -- one Portway behind another ----------------------------------------------------------------------------
+
+
+def test_a_chain_of_servers_with_tls_between_them(tmp_path: Path) -> None:
+    for name in ("front", "behind"):
+        (tmp_path / name).mkdir()
+    pem = str(certificate("localhost").pem)
+    with DevServer() as dev:
+        site = route("/ws*", proxy=dev.url)
+        with serve_site(tmp_path / "behind", site, app="asgi", args=("--certfile", pem)) as behind:
+            url = f"https://localhost:{behind.ready().address[1]}"
+            with proxied(tmp_path / "front", url, SSL_CERT_FILE=str(authority_file())) as server:
+                assert b"new WebSocket" in get(server.address, "/ws").body
+                with websocket(server) as connection:
+                    for size in (1, 70_000, 1_000_000):
+                        connection.send(b"x" * size)
+                        assert connection.recv(20) == b"x" * size
+                    connection.send("close me")
+                    with pytest.raises(ConnectionClosed):
+                        connection.recv(20)
+                    assert connection.close_code == 4000
+            assert behind.stop() == 0
+
+
+def test_a_certificate_that_nobody_has_signed_is_a_bad_gateway(tmp_path: Path) -> None:
+    (tmp_path / "behind").mkdir()
+    pem = str(certificate("localhost").pem)
+    with serve_site(tmp_path / "behind", app="asgi", args=("--certfile", pem)) as behind:
+        url = f"https://localhost:{behind.ready().address[1]}"
+        with proxied(tmp_path, url) as server:
+            assert get(server.address, "/ws").status == 502
+            server.wait_for("no connection: .*certificate")
+        assert behind.stop() == 0
