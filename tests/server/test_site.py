@@ -60,7 +60,7 @@ def reload(server: Portway, generation: int) -> None:
 
 @pytest.mark.parametrize("arguments", [(), ("--preload",)])
 def test_the_environment_reaches_the_application(project: Path, arguments: tuple[str, ...]) -> None:
-    env = {"HIDDEN": "swordfish", "REAL": "this"}
+    env = {"HIDDEN": "swordfish", "REAL": "this", "PORTWAY_STAGE": "what --stage overrules"}
     with Portway("", "--stage", "prod", *arguments, env=env, cwd=project) as server:
         server.ready()
         assert environment(server) == {

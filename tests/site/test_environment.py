@@ -42,6 +42,14 @@ def test_an_environment_file_is_text(tmp_path: Path) -> None:
     assert dict(environment(tmp_path, "env-files = ['x.env']")) == {"PASSWORD": "${env:HOME}"}
 
 
+def test_a_reference_to_what_the_environment_file_of_the_command_line_holds(tmp_path: Path) -> None:
+    (tmp_path / "own.env").write_text("PASSWORD=hidden\n")
+    (tmp_path / "portway.toml").write_text("[env]\nURL = 'x:${env:PASSWORD}'\n")
+    loaded = resolve({"env-file": "own.env"}, {}, tmp_path)
+    assert dict(environment_of(loaded, {})) == {"URL": "x:hidden"}
+    assert "hidden" not in repr(loaded)
+
+
 def test_applications_are_told_their_stage(tmp_path: Path) -> None:
     text = "[stages.prod]\n[stages.test.env]\nA = 'x'\n"
     assert dict(environment(tmp_path, text, stage="prod")) == {"PORTWAY_STAGE": "prod"}

@@ -43,7 +43,8 @@ def _check(**_: object) -> int:
     described = _site_facts(loaded, site)
     try:
         environment = environment_in(loaded, session)  # applications may need it to be imported
-        os.environ.update((name, value) for name, value in environment or () if name not in os.environ)
+        if environment is not None:
+            environment.enter(os.environ)
         application = _application(loaded, site)
     except PortwayError:
         if described:  # shown even where a secret or an application cannot be had

@@ -75,6 +75,10 @@ class EnvFile(Struct, frozen=True):
     path: str
     variables: Mapping[str, str]
 
+    def __repr__(self) -> str:
+        """Return its name: what it holds may be secret."""
+        return f"EnvFile({self.path!r})"
+
 
 class Loaded(Struct, frozen=True):
     """The settings, and for each option's name where its value came from.
@@ -85,12 +89,14 @@ class Loaded(Struct, frozen=True):
         file: The configuration file, when there is one.
         variables: What the file adds to the application's environment, as it is written; what the real
             environment has goes before it.
+        env_file: The file of `--env-file`, when there is one.
     """
 
     settings: Settings
     origins: Mapping[str, Origin]
     file: ConfigFile | None = None
     variables: tuple[Variable, ...] = ()
+    env_file: EnvFile | None = None
 
     @property
     def has_routes(self) -> bool:

@@ -35,13 +35,13 @@ def with_variables(
     first = EnvFile(env_file, read_env_file(env_file, directory)) if env_file else None
     file = loaded.file
     if file is None or not (file.find("env") or file.find("env-files")):
-        return load(flags, environ, file, first)
+        return replace(load(flags, environ, file, first), env_file=first)
     written = variables_of(file.layers, file.path)
     names = reversed(env_files_of(file.layers, file.path))
     files = [EnvFile(name, read_env_file(name, Path(file.directory))) for name in names]
     found = load(flags, environ, file, first, [EnvFile(file.path, _without_references(written)), *files])
     taken = set(first.variables if first else ())
-    return replace(found, variables=_variables(written, files, taken))
+    return replace(found, variables=_variables(written, files, taken), env_file=first)
 
 
 def _without_references(written: Mapping[str, Variable]) -> dict[str, str]:

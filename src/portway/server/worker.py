@@ -59,8 +59,8 @@ def settle_in(assignment: Assignment) -> None:
 
 def furnish(assignment: Assignment) -> None:
     """Put what the configuration says into the environment; what is there already stays."""
-    for name, value in assignment.shared.environment or ():
-        os.environ.setdefault(name, value)
+    if assignment.shared.environment is not None:
+        assignment.shared.environment.enter(os.environ)
 
 
 def tell_when_aborted(assignment: Assignment) -> None:

@@ -6,7 +6,7 @@ gives one away.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 
 from portway.config.load import Loaded
 from portway.config.stages import Variable
@@ -30,6 +30,14 @@ class Environment:
     def __iter__(self) -> Iterator[tuple[str, str]]:
         """Yield each name with its value."""
         return iter(self._values.items())
+
+    def enter(self, environ: MutableMapping[str, str]) -> None:
+        """Add the variables to an environment. What it has stays, but for the name of the stage."""
+        for name, value in self._values.items():
+            if name == STAGE_VARIABLE:
+                environ[name] = value
+            else:
+                environ.setdefault(name, value)
 
     def __eq__(self, other: object) -> bool:
         """Whether both hold the same."""
@@ -57,7 +65,7 @@ def environment_of(loaded: Loaded, environ: Mapping[str, str], *, whole: bool = 
     """
     variables = [one for one in loaded.variables if whole or one.name not in environ]
     parts = {variable: parts_of(variable) for variable in variables}
-    known = {**_plain(parts), **environ}
+    known = {**_plain(parts), **(loaded.env_file.variables if loaded.env_file else {}), **environ}
     found = _resolved(parts, known)
     values = {}
     for variable, one in parts.items():
@@ -66,7 +74,7 @@ def environment_of(loaded: Loaded, environ: Mapping[str, str], *, whole: bool = 
             _refuse_nul(variable, one)
         values[variable.name] = value
     if loaded.settings.app.stage:
-        values.setdefault(STAGE_VARIABLE, loaded.settings.app.stage)
+        values[STAGE_VARIABLE] = loaded.settings.app.stage
     return Environment(values)
 
 
