@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.awslambda.emulated import WAIT_S, Emulated, body, state, until
+from tests.awslambda.functions import INTERNAL, REFUSED
 
 EXTENSION = (
     f"#!{sys.executable}"
@@ -65,56 +66,6 @@ while True:
     note(done=event["requestId"])
 """
 )
-
-INTERNAL = """
-import http.client, json, os, signal, sys, threading
-
-API = os.environ["AWS_LAMBDA_RUNTIME_API"]
-ROOT = "/2020-01-01/extension/"
-
-def call(method, path, body=None, **fields):
-    connection = http.client.HTTPConnection(API)
-    connection.request(method, path, body, {name.replace("_", "-"): value for name, value in fields.items()})
-    response = connection.getresponse()
-    return response, json.loads(response.read() or b"null")
-
-def register(name, events):
-    return call("POST", ROOT + "register", json.dumps({"events": events}), Lambda_Extension_Name=name)
-
-def refused(call):
-    response, text = call
-    return [response.status, (text or {}).get("errorType")]
-
-seen = []
-response, about = register("inside", ["INVOKE"])
-me = response.getheader("Lambda-Extension-Identifier")
-seen += [about["handler"], refused(register("inside", [])), refused(register("other", ["SHUTDOWN"]))]
-seen += [refused(register("", [])), refused(register("other", "INVOKE"))]
-seen += [refused(call("POST", ROOT + "register", "nonsense", Lambda_Extension_Name="other"))]
-for identifier in ("", "me", "00000000-0000-0000-0000-000000000000"):
-    seen.append(refused(call("GET", ROOT + "event/next", Lambda_Extension_Identifier=identifier)))
-seen.append(refused(call("POST", ROOT + "exit/error", "{}", Lambda_Extension_Identifier=me)))
-seen.append(refused(call("PUT", "/2022-07-01/telemetry", "{}", Lambda_Extension_Identifier=me)))
-for number in range(9):
-    # Those that have no events wait at once, for ever.
-    response, _ = register(f"idle-{number}", [])
-    fields = {"Lambda_Extension_Identifier": response.getheader("Lambda-Extension-Identifier")}
-    threading.Thread(target=call, args=("GET", ROOT + "event/next"), kwargs=fields, daemon=True).start()
-seen.append(refused(register("eleventh", [])))
-invoked = []
-
-def listen():
-    while True:
-        _, event = call("GET", ROOT + "event/next", Lambda_Extension_Identifier=me)
-        invoked.append(event)
-
-threading.Thread(target=listen, daemon=True).start()
-
-def handler(event, context):
-    if event == "late": return refused(register("twelfth", []))
-    if event == "invoked": return [one["requestId"] for one in invoked], context.aws_request_id
-    return seen
-"""
 
 FN = """
 import os, time
@@ -284,20 +235,7 @@ def test_an_extension_that_never_registers(extend: Any, tmp_path: Path) -> None:
 def test_internal_extensions_and_what_lambda_refuses(client: str, make: Any, tmp_path: Path) -> None:
     (tmp_path / "inside.py").write_text(INTERNAL)
     pool = make(client, "inside.handler", timeout_s=WAIT_S)
-    assert body(pool.ask("seen")) == [
-        "inside.handler",
-        [403, "Extension.InvalidExtensionState"],
-        [403, "Extension.InvalidEventType"],
-        [403, "Extension.InvalidExtensionName"],
-        [403, "InvalidRequestFormat"],
-        [403, "InvalidRequestFormat"],
-        [403, "Extension.MissingExtensionIdentifier"],
-        [403, "Extension.InvalidExtensionIdentifier"],
-        [403, "Extension.UnknownExtensionIdentifier"],
-        [403, "Extension.MissingHeader"],
-        [202, "Telemetry.NotSupported"],
-        [403, "Extension.TooManyExtensions"],
-    ]
+    assert body(pool.ask("seen")) == ["inside.handler", *REFUSED]
     assert body(pool.ask("late")) == [403, "Extension.RegistrationClosed"]
     heard, own = body(pool.ask("invoked"))
     assert len(heard) >= 2 and own not in heard[:2]

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from tests.awslambda.front_doors import DOORS, Wire, answered, function_url, http_api
-from tests.awslambda.functions import FN
+from tests.awslambda.functions import FN, INTERNAL, REFUSED
 from tests.awslambda.peers import emulator, needs, needs_emulator
 from tests.awslambda.runtime_api import SOURCE, Function, Posted, RuntimeAPIServer
 from tests.awslambda.test_dev import Served
@@ -203,6 +203,15 @@ def test_the_emulator_takes_a_streamed_answer(emulated: Any) -> None:
         prelude, nul, body = rie.invoke(function_url(Wire(path="/events"))).partition(b"\0" * 8)
         assert nul and json.loads(prelude)["statusCode"] == 200
         assert body == b"data: 0\n\ndata: 1\n\ndata: 2\n\n1"
+
+
+@needs_emulator
+@needs("awslambdaric")
+def test_the_emulator_refuses_what_portways_refuses_of_extensions(emulated: Any, tmp_path: Path) -> None:
+    (tmp_path / "inside.py").write_text(INTERNAL)
+    rie = emulated(["-m", "awslambdaric", "inside.handler"])
+    assert json.loads(rie.invoke("seen"))[1:] == REFUSED
+    assert json.loads(rie.invoke("late")) == [403, "Extension.RegistrationClosed"]
 
 
 @needs_emulator
