@@ -59,6 +59,7 @@ def _serve(flags: dict[str, object], config: str | None, found: object) -> None:
     if found is not None:
         _refuse_what_needs_a_name("reload", told.settings.reload.on_change)
         _refuse_what_needs_a_name("preload", told.settings.process.preload)
+    _warn_of_threads()
     from portway.server import run_arbiter
 
     here = os.getpid()
@@ -107,6 +108,9 @@ def _refuse_wrong_place() -> None:
             "portway.serve() would block the event loop that it is called in",
             "`async with portway.Server(app):` serves in that loop.",
         )
+
+
+def _warn_of_threads() -> None:
     others = threading.active_count() - 1
     if others:
         warnings.warn(
