@@ -171,8 +171,11 @@ def open_listeners(
     given = dict(inherited or {})
     try:
         pairs = list(zip(addresses, roles or [Role.PLAIN] * len(addresses), strict=True))
-        for address, role in _wanted(pairs, passed, given):
-            if descriptors := given.pop(str(address), None):
+        wanted = _wanted(pairs, passed, given)
+        for place, (address, role) in enumerate(wanted):
+            # several of the same spelling (port 0) share what there is
+            alike = sum(other == address for other, _ in wanted[place:])
+            if descriptors := _take(given, str(address), alike):
                 listeners += [Listener(_adopt(descriptor), address, role) for descriptor in descriptors]
             else:
                 listeners += _open(address, backlog, files, passed, role)
@@ -198,6 +201,15 @@ def _wanted(
         return wanted
     first = pairs[0][1]
     return [*((address, first) for address in instead), *(pair for pair in wanted if pair[1] is not first)]
+
+
+def _take(given: dict[str, list[int]], address: str, among: int) -> list[int]:
+    """Take an address's share of the descriptors that were inherited for it."""
+    descriptors = given.pop(address, [])
+    share = -(-len(descriptors) // among)
+    if descriptors[share:]:
+        given[address] = descriptors[share:]
+    return descriptors[:share]
 
 
 def _adopt(descriptor: int) -> socket.socket:
