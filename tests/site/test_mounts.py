@@ -63,6 +63,8 @@ def mixed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         ("", "/api/a/../b", "/api/a/%2e%2e/b?q", ("/api", "/b")),
         ("", "/api/a/%2e%2e/b", "/api/a/%252e%252e/b", ("/api", "/a/%2e%2e/b")),
         ("", "/api/.well-known/..a/b.", "/api/.well-known/..a/b.", ("/api", "/.well-known/..a/b.")),
+        ("", "/y/../api/x", "http://h/y/../api/x", ("/api", "/x")),
+        ("", "//api/x", "http://h//api/x", ("/api", "/x")),
         ("/base", "/api/a/../b", "/api/a/../b", ("/base/api", "/b")),
         ("/api", "/a/../b", "/api/a/../b", ("/api", "/b")),
     ],

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from portway.apps import Application, load
 from portway.errors import StartupFailed
-from portway.site.patterns import has_dot_segments, matches, normalise
+from portway.site.patterns import has_dot_segments, matches, normalise, without_dot_segments
 from portway.site.site import AppTarget, ProxyTarget, Site
 
 if TYPE_CHECKING:
@@ -191,12 +191,15 @@ def enter_environ(environ: WSGIEnvironment, root: str) -> None:
 
 
 def _enter_normal_environ(environ: WSGIEnvironment, root: str) -> None:
-    script = environ["SCRIPT_NAME"]
-    before = "" if root.startswith(script) else script
-    target = environ.get("RAW_URI", script + environ["PATH_INFO"])
-    plain = normalise(target.encode("latin-1")).path.decode("latin-1")
-    environ["SCRIPT_NAME"] = before + root
-    environ["PATH_INFO"] = plain.removeprefix(before).removeprefix(root)
+    # PATH_INFO has been decoded, and RAW_URI may be a whole URL
+    script, path = environ["SCRIPT_NAME"], _plain(environ["PATH_INFO"])
+    if not path.startswith(root + "/"):
+        script, path = "", _plain(script + environ["PATH_INFO"])
+    environ["SCRIPT_NAME"], environ["PATH_INFO"] = script + root, path.removeprefix(root)
+
+
+def _plain(path: str) -> str:
+    return without_dot_segments(path.encode("latin-1"))[0].decode("latin-1")
 
 
 class ASGIMounts:

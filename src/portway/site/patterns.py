@@ -54,17 +54,23 @@ def normalise(target: bytes) -> Path:
     path = _ESCAPE.sub(lambda escape: bytes((int(escape[1], 16),)), raw)
     if b"\0" in path:
         problem = problem or "it holds a NUL byte"
+    path, climbs = without_dot_segments(path)
+    return Path(path, problem or ("it climbs out of the root" if climbs else ""))
+
+
+def without_dot_segments(path: bytes) -> tuple[bytes, bool]:
+    """Return a decoded path without dot segments and empty ones, and whether it climbs above the root."""
     segments: list[bytes] = []
+    climbs = False
     parts = path.split(b"/")[1:]
     for part in parts:
         if part == b"..":
-            if not segments:
-                problem = problem or "it climbs out of the root"
+            climbs = climbs or not segments
             segments[-1:] = []
         elif part not in (b"", b"."):
             segments.append(part)
     names_a_directory = segments and parts[-1] in (b"", b".", b"..")
-    return Path(b"/" + b"/".join(segments) + (b"/" if names_a_directory else b""), problem)
+    return b"/" + b"/".join(segments) + (b"/" if names_a_directory else b""), climbs
 
 
 def has_dot_segments(path: bytes) -> bool:
