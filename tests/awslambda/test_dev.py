@@ -519,6 +519,11 @@ def test_invoke_with_a_request(door: str, tmp_path: Path) -> None:
         (["dev", "fn:handler", "--as", "lambda:url", "--api-stage", "x"], "--api-stage conflicts with"),
         (["dev", "fn:handler", "--as", "lambda", "--environments", "0"], "--environments must be from 1"),
         (["dev", "fn:handler", "--as", "lambda", "--no-multi-value-headers"], "--no-multi-value-headers c"),
+        (
+            ["invoke", "fn:handler", "--path", "/", "--extensions", "nowhere"],
+            "--extensions must be a directory",
+        ),
+        (["invoke", "fn:handler", "--path", "/", "--max-concurrency", "0"], "--max-concurrency must be"),
     ],
 )
 def test_mistakes_are_named(arguments: list[str], text: str, tmp_path: Path) -> None:
