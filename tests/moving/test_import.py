@@ -193,3 +193,45 @@ def test_a_file_that_fails_says_why(tmp_path: Path, content: str, why: str) -> N
 def test_input_that_cannot_be_read(tmp_path: Path, words: tuple[str, ...], why: str) -> None:
     code, _, text = run(tmp_path, *words)
     assert code == 1 and text.startswith("error: ") and why in text
+
+
+@pytest.mark.parametrize(
+    ("words", "table", "note"),
+    [
+        (
+            "uvicorn --ssl-certfile c --ssl-ca-certs ca --ssl-cert-reqs 2 app:app",
+            {"certfile": ["c"], "ca-certs": "ca", "cert-reqs": "required"},
+            "",
+        ),
+        (
+            "uvicorn --ssl-certfile c --ssl-ca-certs ca --ssl-cert-reqs 1 app:app",
+            {"certfile": ["c"], "ca-certs": "ca", "cert-reqs": "optional"},
+            "",
+        ),
+        (
+            "uvicorn --ssl-certfile c --ssl-ca-certs ca --ssl-keyfile-password s3cret app:app",
+            {"certfile": ["c"]},
+            "keyfile-password = file:PATH",
+        ),
+        ("gunicorn --certfile c --ca-certs ca app:app", {"certfile": ["c"]}, "it had no effect"),
+        (
+            "gunicorn --certfile c --ca-certs ca --cert-reqs 2 app:app",
+            {"certfile": ["c"], "ca-certs": "ca", "cert-reqs": "required"},
+            "",
+        ),
+    ],
+)
+def test_what_is_asked_of_clients(tmp_path: Path, words: str, table: dict[str, Any], note: str) -> None:
+    code, made, notes = run(tmp_path, "--", *words.split())
+    assert code == 0
+    for name in ("certfile", "ca-certs", "cert-reqs", "keyfile-password"):
+        assert made.get(name) == table.get(name)
+    assert note in notes and "s3cret" not in notes
+
+
+def test_a_constant_of_ssl_is_a_number(tmp_path: Path) -> None:
+    (tmp_path / "gunicorn.conf.py").write_text(
+        "import ssl\ncertfile = 'c'\nca_certs = 'ca'\ncert_reqs = ssl.CERT_REQUIRED\n"
+    )
+    code, made, _ = run(tmp_path, "gunicorn.conf.py")
+    assert (code, made["cert-reqs"], made["ca-certs"]) == (0, "required", "ca")

@@ -42,6 +42,16 @@ class Draft:
         """Write down that something was left out, and why."""
         self.notes.append(f"{source}: {why}")
 
+    def settle_clients(self, source: str) -> None:
+        """Leave out the authorities of clients that are not asked: here, one without the other is refused.
+
+        Args:
+            source: What the authorities are called in the other server's words.
+        """
+        if "ca-certs" in self.values and self.values.get("cert-reqs", "none") == "none":
+            del self.values["ca-certs"]
+            self.note(source, "clients are not asked for a certificate: it had no effect")
+
     def toml(self) -> str:
         """Return the text of the file: what differs from the defaults, in the order of the reference."""
         lines = []

@@ -93,7 +93,6 @@ NOT_THERE = {
     "control_socket": "not the same here",
     "control_socket_mode": "not the same here",
     "control_socket_disable": "nothing to switch off",
-    "cert_reqs": "not the same here",
 }
 """Settings without an equivalent, with the reason."""
 
@@ -147,6 +146,7 @@ def convert(settings: Mapping[str, Any]) -> Draft:
         else:
             draft.note(name, "is no setting of gunicorn that Portway knows")
     _threads(draft, settings)
+    draft.settle_clients("ca_certs")
     _differences(draft, settings)
     return draft
 
@@ -245,7 +245,12 @@ def _drop(draft: Draft, value: Any) -> None:
     """Of no meaning elsewhere."""
 
 
+def _cert_reqs(draft: Draft, value: Any) -> None:
+    draft.put("cert-reqs", int(value) if isinstance(value, int) else value, "cert_reqs")  # ssl.CERT_REQUIRED
+
+
 _SPECIAL: dict[str, Callable[[Draft, Any], None]] = {
+    "cert_reqs": _cert_reqs,
     "bind": _bind,
     "worker_class": _worker_class,
     "threads": _drop,

@@ -31,8 +31,8 @@ SAME = {
     "reload-exclude": "reload-exclude",
     "ssl-keyfile": "keyfile",
     "ssl-certfile": "certfile",
-    "ssl-keyfile-password": "keyfile-password",
     "ssl-ca-certs": "ca-certs",
+    "ssl-cert-reqs": "cert-reqs",
     "ssl-ciphers": "ciphers",
     "app": "app",
 }
@@ -46,8 +46,7 @@ NOT_THERE = {
     "use-colors": "logs have no colours",
     "header": "let the application add it",
     "ssl-version": "TLS 1.2 and later are spoken, nothing older",
-    "ssl-cert-reqs": "not the same here",
-    "timeout-worker-healthcheck": "workers prove that they live by themselves",
+    "ssl-keyfile-password": "name where it is: keyfile-password = file:PATH or env:NAME",
     "reset-contextvars": "each request has a context of its own",
 }
 
@@ -83,6 +82,7 @@ def convert(options: Mapping[str, Any]) -> Draft:
             draft.note(f"--{name}", "not the same here")
         else:
             draft.note(f"--{name}", NOT_THERE.get(name, "has no equivalent in this version of Portway"))
+    draft.settle_clients("--ssl-ca-certs")
     return draft
 
 
