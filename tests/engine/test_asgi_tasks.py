@@ -41,6 +41,14 @@ def test_what_a_plain_call_does_belongs_to_the_task(way: str) -> None:
         server.wait_for("failed at GET /raise")
 
 
+def test_parts_that_are_sent_at_once(asgi: Portway) -> None:
+    """Who waits for the client to read does not do so for ever when another task has sent the rest."""
+    with Wire(asgi.address, receive_buffer=4096) as wire:
+        wire.send(GET % b"/send-at-once?20000000")
+        assert len(wire.final().body) == 20_000_003
+        assert happened(asgi, "sent-at-once") == 1
+
+
 def test_an_application_may_cancel_itself(asgi: Portway) -> None:
     with Wire(asgi.address) as wire:
         assert wire.get("/cancel-oneself").body == b"still here"

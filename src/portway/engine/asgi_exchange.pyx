@@ -193,7 +193,7 @@ cdef class Exchange:
 
     async def receive_later(self):
         cdef Connection c = self.connection
-        if not self.complete and c.expects:
+        if not self.complete and c.expects and not self.disconnected:
             c.expects = 0
             if not c.started:
                 c.transmit(self.engine.poller, b"HTTP/1.1 100 Continue\r\n\r\n", 25, NULL, 0, None)
@@ -538,6 +538,8 @@ cdef class Exchange:
         return self.drained()
 
     async def drained(self):
+        if self.stage == OVER:              # by another task, before this one's turn: the connection is the next one's
+            return
         if self.drainer is None or self.drainer.done():
             self.drainer = self.engine.loop.create_future()
         self.engine.place(self.connection)
@@ -709,6 +711,8 @@ cdef class ASGIBase(StaticEngine):
         """A response is complete: count it and move the connection on."""
         cdef Connection c = exchange.connection
         exchange.disconnect()
+        if exchange.drainer is not None and not exchange.drainer.done():
+            exchange.drainer.set_result(None)   # on_flushed will not know of it
         if c.state != APPLICATION or c.exchange is not exchange:
             return 0
         self.count(c)

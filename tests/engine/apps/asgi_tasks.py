@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 
-from tests.engine.apps.asgi_base import Message, Receive, Send, answer, kept, note
+from tests.engine.apps.asgi_base import Message, Receive, Send, answer, body, kept, note, start
 
 request_number: contextvars.ContextVar[str] = contextvars.ContextVar("request_number", default="none")
 
@@ -86,3 +86,11 @@ async def do_spoil_the_scope(scope: Message, receive: Receive, send: Send) -> No
     scope["asgi"]["spoilt"] = True
     scope["headers"].append((b"spoilt", b""))
     await answer(send, seen.encode())
+
+
+async def do_send_at_once(scope: Message, receive: Receive, send: Send) -> None:
+    """Both parts of a body are sent at once; the first is waited for when the response is over."""
+    size = int(scope["query_string"])
+    await start(send)
+    await asyncio.gather(body(send, b"x" * size, True), body(send, b"end"))
+    await note("sent-at-once")
