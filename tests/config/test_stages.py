@@ -133,7 +133,13 @@ def test_a_value_from_a_file_is_not_shown(project: Path) -> None:
         ("env = { 'A-B' = 'x' }", "more", BadValue, "must be that of a variable, not 'A-B'", ""),
         ("env = { PORTWAY_THREADS = '3' }", "more", BadValue, "must not be an option's", "threads = …"),
         ("env-files = [3]", "more", BadValue, "stages.more.env-files in portway.toml must be", ""),
-        ("env-files = 'no.env'", "more", ConfigFileError, "cannot read 'no.env'", ""),
+        (
+            "env-files = 'no.env'",
+            "more",
+            ConfigFileError,
+            "cannot read 'no.env'",
+            "the configuration file's directory",
+        ),
     ],
 )
 def test_mistakes(

@@ -24,17 +24,18 @@ _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
 
 
-def read_env_file(name: str, directory: Path = Path()) -> dict[str, str]:
+def read_env_file(name: str, directory: Path = Path(), start: str = "working directory") -> dict[str, str]:
     """Return the variables of an environment file.
 
     Args:
         name: The file; a relative one starts at `directory`.
         directory: Where relative names start.
+        start: The same in words, for messages.
 
     Raises:
         ConfigFileError: It cannot be read, or a line has none of the known forms.
     """
-    return parse_env(read_text(directory / name, name), name)
+    return parse_env(read_text(directory / name, name, start), name)
 
 
 def parse_env(text: str, shown_as: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from portway.errors import BadValue, ConfigFileError, Conflict, plain
 
 OWN_NAME = "portway.toml"
 PROJECT_NAME = "pyproject.toml"
-_WHERE = "look at its name and permissions; a relative name starts at the working directory."
+_WHERE = "look at its name and permissions; a relative name starts at the {start}."
 
 
 def read_named(name: str, cwd: Path) -> ConfigFile:
@@ -78,18 +78,20 @@ def parse_toml(text: str, shown_as: str) -> dict[str, object]:
         raise ConfigFileError(shown_as, f"not TOML: {problem[:1].lower()}{problem[1:]}", hint) from None
 
 
-def read_text(path: Path, shown_as: str) -> str:
+def read_text(path: Path, shown_as: str, start: str = "working directory") -> str:
     """Return a file's text, or raise ConfigFileError with the reason.
 
     Args:
         path: The file.
         shown_as: Its name in messages.
+        start: Where relative names start, for messages.
     """
+    hint = _WHERE.format(start=start)
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigFileError(shown_as, f"not UTF-8 at byte {error.start}", "save it as UTF-8.") from None
     except OSError as error:
-        raise ConfigFileError(shown_as, (error.strerror or str(error)).lower(), _WHERE) from None
+        raise ConfigFileError(shown_as, (error.strerror or str(error)).lower(), hint) from None
     except ValueError:
-        raise ConfigFileError(shown_as, "its name holds a NUL byte", _WHERE) from None
+        raise ConfigFileError(shown_as, "its name holds a NUL byte", hint) from None

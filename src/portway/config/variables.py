@@ -38,7 +38,8 @@ def with_variables(
         return replace(load(flags, environ, file, first), env_file=first)
     written = variables_of(file.layers, file.path)
     names = reversed(env_files_of(file.layers, file.path))
-    files = [EnvFile(name, read_env_file(name, Path(file.directory))) for name in names]
+    place, start = Path(file.directory), "configuration file's directory"
+    files = [EnvFile(name, read_env_file(name, place, start)) for name in names]
     found = load(flags, environ, file, first, [EnvFile(file.path, _without_references(written)), *files])
     taken = set(first.variables if first else ())
     return replace(found, variables=_variables(written, files, taken), env_file=first)
