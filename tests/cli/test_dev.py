@@ -194,6 +194,9 @@ def test_the_last_good_version_can_be_asked_for(project: Project) -> None:
         project.write("app.py", "another mistake")
         server.wait_for("error: generation .* keeps serving: ", count=2)
         assert page(server.address, "/", {"Cookie": cookie}).status == 500
+    with project.dev() as again:
+        again.ready()
+        assert page(again.address, "/", {"Cookie": cookie}).status == 500
 
 
 def test_it_follows_to_no_other_server(project: Project) -> None:

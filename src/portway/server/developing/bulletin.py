@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+import time
 import zlib
 
 import msgspec
@@ -40,7 +41,7 @@ class Notice(Struct, frozen=True):
     """What is known.
 
     Attributes:
-        edition: Counts what has been posted.
+        edition: Grows with all that is posted.
         generation: The number of the generation that serves, 0 for none.
         problem: What is wrong with the newest version; None when that is the one that serves.
     """
@@ -59,7 +60,9 @@ class Bulletin:
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, SIZE)
-        self._known = Notice()
+        # Never the number of another server's or of an earlier start: browsers keep it in a cookie, and
+        # cookies know no ports.
+        self._known = Notice(time.time_ns() // 1_000_000)
 
     def post(self, generation: int, problem: Problem | None = None) -> None:
         """Tell every worker.
@@ -82,7 +85,7 @@ class Bulletin:
         """Return what was posted last, or (while that is being replaced, for ever so short) before it."""
         for _ in range(_TRIES):
             edition, size, checksum = _HEAD.unpack(self._memory[: _HEAD.size])
-            if edition == self._known.edition:
+            if edition in (0, self._known.edition):  # 0: nothing yet
                 break
             data = self._memory[_HEAD.size : _HEAD.size + min(size, SIZE)]
             if zlib.crc32(data) == checksum:

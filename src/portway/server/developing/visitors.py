@@ -81,7 +81,7 @@ def _visitor(method: str, path: str, query: str, address: str, fields: Mapping[s
     )
     kind = fields["sec-fetch-dest"]
     page = kind in ("document", "iframe", "frame") if kind else "text/html" in (fields["accept"] or "")
-    edition = re.search(rf"(?:^|; ?){COOKIE}=([0-9]{{1,9}})(?:;|$)", fields["cookie"] or "")
+    edition = re.search(rf"(?:^|; ?){COOKIE}=([0-9]{{1,15}})(?:;|$)", fields["cookie"] or "")
     return Visitor(method, path, query, local, page and method == "GET", int(edition[1]) if edition else 0)
 
 
