@@ -620,6 +620,8 @@ def test_run_ends_in_order(make: Apps, number: str) -> None:
     program = (
         "import os, signal, threading, portway\n"
         "from tests.embedding.apps import Recorder, wsgi_app\n"
+        # where tests run in the background, it is ignored
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"app = {'wsgi_app' if make() is wsgi_app else 'Recorder()'}\n"
         "served = portway.Server(app, bind='127.0.0.1:0')\n"
         "def interrupt():\n"
