@@ -190,6 +190,15 @@ def test_junk_ends_the_conversation_and_nothing_else(server: Portway, control: P
     assert ctl_json(control, "status")["state"] == "serving"
 
 
+@pytest.mark.parametrize("text", [b'{"command":"\xff"}\n', b'{"\xed\xa0\x80":1}\n', b'{"command":"\xc3"}\n'])
+def test_text_that_is_not_utf_8_is_said_to_be_no_request(server: Portway, control: Path, text: bytes) -> None:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(10)
+        sock.connect(str(control))
+        sock.sendall(text)
+        assert sock.recv(1000) == b'{"ok":false,"error":"not a request"}\n'
+
+
 def test_many_silent_clients_are_bounded_and_cost_the_server_nothing(server: Portway, control: Path) -> None:
     silent = []
     try:

@@ -88,7 +88,7 @@ class Control:
             line = await asyncio.wait_for(reader.readuntil(b"\n"), PATIENCE_S)
             try:
                 answer = {"ok": True, "result": await self._obey(self._decoder.decode(line))}
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, UnicodeDecodeError):
                 await self._say(writer, {"ok": False, "error": "not a request"})
                 return
             except Refused as refusal:
