@@ -265,6 +265,14 @@ def test_the_configuration_can_break_and_be_mended(project: Project) -> None:
         wait_until(lambda: page(server.address).status == 200, "page again")
 
 
+def test_a_configuration_that_is_written_meanwhile(project: Project) -> None:
+    with project.dev() as server:
+        server.ready()
+        wait_for_watcher(server, project)
+        project.write("portway.toml", 'app = "app:app"\n[[routes]]\npath = "/old"\nredirect = "/new"\n')
+        wait_until(lambda: page(server.address, "/old").status == 308, "route")
+
+
 def test_interrupted_it_ends_in_order(project: Project) -> None:
     with project.dev() as server:
         server.ready()

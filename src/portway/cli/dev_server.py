@@ -23,6 +23,7 @@ from portway.cli.server import configuration_of, files_of, warn_of
 from portway.cli.session import Session
 from portway.config import Loaded, Settings, resolve
 from portway.config.declared import DECLARED
+from portway.config.files import OWN_NAME
 from portway.config.origin import Origin
 from portway.config.worker_range import WorkerRange
 from portway.errors import BindError
@@ -95,8 +96,9 @@ def run_dev(flags: Mapping[str, object], config: str | None, session: Session) -
         os.chdir(directory)
     now = project.configuration(loaded)
     warn_of(now)
+    files = (*files_of(loaded), str(project.folder / OWN_NAME))  # it may be written while this runs
     invocation = Invocation(
-        partial(_again, project), str(project.start), files_of(loaded), developing=str(project.folder)
+        partial(_again, project), str(project.start), files, developing=str(project.folder)
     )
     return serve(now, invocation)
 
