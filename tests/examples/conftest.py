@@ -75,8 +75,16 @@ def visitor() -> urllib.request.OpenerDirector:
     return urllib.request.build_opener(cookies, urllib.request.ProxyHandler({}))
 
 
+@pytest.fixture
+def browser(chromium: webdriver.Chrome) -> webdriver.Chrome:
+    """Return the browser as no other test has left it: no page that goes on asking, nothing in its log."""
+    chromium.get("about:blank")
+    chromium.get_log("browser")  # type: ignore[no-untyped-call]
+    return chromium
+
+
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     """Start a headless Chromium with a profile of its own. Only for tests marked as needing it."""
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""

@@ -24,6 +24,7 @@ cdef class ASGIEngine(ASGIBase):
     cdef bint step_now          # they do not by themselves, but can be made to
     cdef bint batch             # events are being handled and no task is current
     cdef bint log_waits
+    cdef bint told_all          # that the drain ends
     cdef Watchdog watchdog      # None without `timeout`
 
     cdef int run(self, Exchange exchange) except -1
