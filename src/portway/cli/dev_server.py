@@ -27,7 +27,7 @@ from portway.config.files import OWN_NAME
 from portway.config.origin import Origin
 from portway.config.worker_range import WorkerRange
 from portway.errors import BindError
-from portway.site.discovery import Choice, choose
+from portway.site.project.discovery import Choice, choose
 
 if TYPE_CHECKING:
     from portway.server.invocation import Configuration

@@ -11,8 +11,8 @@ from portway.cli.command import SETTINGS
 from portway.cli.session import Session
 from portway.config.files import OWN_NAME, PROJECT_NAME, discover
 from portway.errors import StartupFailed, UsageError, plain
-from portway.site.discovery import Choice, candidates, choose
-from portway.site.first_file import first_file
+from portway.site.project.discovery import Choice, candidates, choose
+from portway.site.project.first_file import first_file
 
 _HELP = """Write a portway.toml with comments for the project in this folder.
 

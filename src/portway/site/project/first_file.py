@@ -6,9 +6,9 @@ import json
 import os
 from pathlib import Path
 
-from portway.site.discovery import SETTINGS_VARIABLE, Choice, choose, modules, settings_named
-from portway.site.django import django_folders
-from portway.site.statics import StaticFolder, static_folders
+from portway.site.project.discovery import SETTINGS_VARIABLE, Choice, choose, modules, settings_named
+from portway.site.project.django import django_folders
+from portway.site.project.statics import StaticFolder, static_folders
 
 THREADED = frozenset({"Flask", "Django", "Bottle", "Pyramid", "Falcon", "WSGI", "Chalice", "Lambda"})
 """Frameworks whose applications run in threads, usually."""

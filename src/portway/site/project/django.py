@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from portway.site.literals import Literals
-from portway.site.source import read_module
-from portway.site.statics import StaticFolder
+from portway.site.project.literals import Literals
+from portway.site.project.source import read_module
+from portway.site.project.statics import StaticFolder
 
 NAMES = ("STATIC_URL", "STATIC_ROOT", "MEDIA_URL", "MEDIA_ROOT", "INSTALLED_APPS")
 TIMEOUT_S = 20.0

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from portway.site.source import Module, assigned, statements
+from portway.site.project.source import Module, assigned, statements
 
 _MOST_NODES = 200
 

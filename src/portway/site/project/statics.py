@@ -19,8 +19,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from portway.site.literals import Literals
-from portway.site.source import Module
+from portway.site.project.literals import Literals
+from portway.site.project.source import Module
 
 
 class StaticFolder(Struct, frozen=True):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from portway.errors import AppNotFound, UsageError
-from portway.site.discovery import Choice, candidates, choose
+from portway.site.project.discovery import Choice, candidates, choose
 
 FLASK = "from flask import Flask\napp = Flask(__name__)\n"
 WSGI = "def app(environ, start_response):\n    ...\n"

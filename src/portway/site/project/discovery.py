@@ -26,7 +26,7 @@ from msgspec import Struct
 from portway.apps.find import NAMES
 from portway.apps.importing import package_root
 from portway.errors import AppNotFound, UsageError, plain
-from portway.site.source import Found, Module, assigned, read_module, statements
+from portway.site.project.source import Found, Module, assigned, read_module, statements
 
 STEMS = (
     *("app", "main", "wsgi", "asgi", "application", "server", "api", "web", "index", "run", "site"),
