@@ -2,7 +2,8 @@
 
 A field's annotation carries its `Option`: flag names, kind with limits, help text. Everything else
 (reading, `--help`, `--print-config`, docs/configuration.md) is derived from here, so adding an option
-is adding a field. Only options that work are declared.
+is adding a field. Only options that work are declared. It is long because it is one table: whoever looks for
+an option looks here.
 
 Annotations are evaluated where they stand (as text they would cost a part of every start), so a check
 must not have the name of its field.

@@ -3,6 +3,8 @@
 
 `receive` and `send` return awaitables that are done whenever they can be; they wait only for bytes that have not
 come, or for a client that does not read.
+
+Long, because a request is one object with five stages, and each message has to be checked against all of them.
 """
 
 import asyncio

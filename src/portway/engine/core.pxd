@@ -1,23 +1,17 @@
 # cython: language_level=3
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport uint64_t
 
-from portway.engine.accept cimport Acceptor
 from portway.engine.base cimport INPUT_SIZE, Handover, Listener, Memo, SMALL, Strand
 from portway.engine.connection cimport Connection
 from portway.engine.forwarded cimport Claim
 from portway.engine.head cimport HeadParser
-from portway.engine.reply cimport Buffer, Reply
+from portway.engine.responding cimport Responder
 
 
-cdef class Engine(Acceptor):
+cdef class Engine(Responder):
     cdef int dispatch(self, Strand strand) except -1
     cdef int handle_again(self, Strand strand) except -1
     cdef int advance(self, Connection c, Strand strand) except -1
-    cdef int refuse(self, Connection c, Strand strand, int status, const char* why) except -1
-    cdef int after_response(self, Connection c) except -1
-    cdef int end_head(self, Connection c, Buffer* out, Reply* reply, int64_t length) except -1
-    cdef int put_id(self, Connection c, Buffer* out) except -1
-    cdef int own_field(self, Reply* reply) except -1
     cdef void queued(self, uint64_t since_us) noexcept
     cdef int wake(self) except -1
     cdef bint noted(self, Connection c) noexcept
@@ -31,15 +25,9 @@ cdef class Engine(Acceptor):
     cdef int enter(self, Connection c, Strand strand) except -1
     cdef int feed(self, Connection c, Strand strand, const char* data, size_t size, bint stashed) except -1
     cdef int read_body(self, Connection c, Strand strand) except -1
-    cdef int discard(self, Connection c, Strand strand) except -1
-    cdef int linger(self, Connection c, Strand strand) except -1
-    cdef int start_linger(self, Connection c) except -1
-    cdef int end_output(self, Connection c) except -2
     cdef int no_record(self, Connection c) except -1
     cdef int refuse_handshake(self, Connection c, Strand strand) except -1
     cdef int send_elsewhere(self, Connection c, Strand strand, const char* data) except -1
-    cdef int answer_and_close(self, Connection c, Strand strand, int status, bytes fields, bytes text) except -1
-    cdef int between(self, Connection c) except -1
     cdef int known_block(self, Connection c, HeadParser parser, const char* data, size_t size) except -2
     cdef Memo recall(self, Connection c, HeadParser parser, const char* data)
     cdef int remember(self, Connection c, HeadParser parser, const char* data, object template, Claim claim) except -1

@@ -1,6 +1,6 @@
-"""Reading requests and ending responses, whatever the application speaks."""
+"""Reading requests, whatever the application speaks."""
 
-from portway.engine.accept import Acceptor
+from portway.engine.responding import Responder
 
-class Engine(Acceptor):
+class Engine(Responder):
     """Not used itself: see `WSGIEngine` and `ASGIEngine`."""

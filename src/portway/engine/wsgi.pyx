@@ -7,6 +7,9 @@ parked in memory, then in a temporary file. Only past `response-spool` does a th
 Pieces of a body that follow each other at once are held back and sent together, as PEP 3333 allows where another
 thread keeps transmission going: the watcher takes the lead when the call lasts, and the first thing that a new leader
 does is to send what the others hold. A piece that comes alone is sent before the application goes on.
+
+Long, because the call, what the application gets of it and what is held of its output share one question, who leads at
+this moment, and have to be read together.
 """
 
 import io
