@@ -2,8 +2,8 @@
 """Leader and followers: the threads of a WSGI worker.
 
 One thread leads: it waits for events, reads, parses, calls the application itself and writes the answer, so a fast
-request never changes threads. The others sleep. One of them, the watcher, looks at a timestamp once a millisecond,
-without the GIL; when the leader has been inside one call for longer than that, the watcher takes the lead, and the
+request never changes threads. The others sleep. One of them, the watcher, looks at a timestamp every 1 to 4 ms,
+without the GIL; when the leader has been inside one call for over a millisecond, the watcher takes the lead, and the
 old leader joins the followers when its call returns. A call that is expected to be slow, because the last ones of
 the same method and path were, has the lead given away before it begins.
 
@@ -171,7 +171,7 @@ cdef class Crew:
                 return
 
     cdef int watch(self, int me) noexcept nogil:
-        """Look at the leader's timestamp every millisecond while there are calls."""
+        """Look at the leader's timestamp while there are calls: every millisecond, less often while all are fast."""
         cdef int quiet = 0
         cdef long long tick = TICK_US
         cdef uint64_t since, seen = self.calls
