@@ -50,7 +50,9 @@ V6 = v2(
 TLV = b"\x01\x00\x02h2" + b"\x20\x00\x05\x01\x00\x00\x00\x00" + b"\x04\x07\xd0" + b"\0" * 2000
 
 WAYS = ("wsgi-epoll", "asgi-epoll", "wsgi-poll", "asgi-poll")
-proxied = server_fixture("app", "--proxy-protocol", "auto", "--header-timeout", "0.5", ways=WAYS)
+proxied = server_fixture("app", "--proxy-protocol", "auto", ways=WAYS)
+hasty = server_fixture("app", "--proxy-protocol", "auto", "--header-timeout", "0.5", ways=WAYS)
+"""Only for tests that wait for that deadline: whoever has to beat it fails on a machine that stands still."""
 
 
 def first(server: Portway, header: bytes, *lines: bytes, source: str = "127.0.0.1") -> Seen:
@@ -167,9 +169,9 @@ def test_junk_ends_the_connection_without_an_answer(proxied: Portway, junk: byte
 
 
 @pytest.mark.parametrize("start", [b"", b"P", V1[:20], v2()[:12], v2()[:20]])
-def test_silence_has_a_deadline(proxied: Portway, start: bytes) -> None:
-    with Wire(proxied.address) as wire:
-        wire.send(start)
+def test_silence_has_a_deadline(hasty: Portway, start: bytes) -> None:
+    with Wire(hasty.address) as wire:
+        wire.send_some([start])
         assert wire.rest() == b""
 
 
