@@ -16,20 +16,24 @@ from portway.awslambda.emulator.pool import Pool
 WAIT_S = 20.0
 
 FN = """
-import os, signal, sys, threading, time
+import fcntl, os, signal, sys, threading, time
+
+def passes(gate):
+    with open(gate) as file:
+        fcntl.flock(file, fcntl.LOCK_SH)  # as soon as the test opens it
 
 def handler(event, context):
     what = event.get("do")
     if what == "raise": raise ValueError("bad")
     if what == "exit": os._exit(event["code"])
     if what == "kill": os.kill(os.getpid(), signal.SIGKILL)
-    if what == "hang": time.sleep(60)
+    if what == "hang": threading.Event().wait()
     if what == "large": return "x" * 7_000_000
     if what == "eat":
         eaten = []
         while True: eaten.append(b"y" * 1_000_000)
     if what == "fork":
-        if os.fork() == 0: time.sleep(60)
+        if os.fork() == 0: threading.Event().wait()
     if what == "both":  # parent and child come back
         os.fork()
         return {"pid": os.getpid(), "event": event}
@@ -37,7 +41,7 @@ def handler(event, context):
         return pieces()
     if what == "wait":
         open(event["here"], "w").close()
-        while not os.path.exists(event["until"]): time.sleep(0.005)
+        passes(event["until"])
     if what == "beat":
         def beat():
             while True:

@@ -1,10 +1,14 @@
 """Source of the functions that the runtime tests serve, written into their directory as `fn.py`."""
 
 FN = """
-import asyncio, json, logging, os, sys, threading, time
+import asyncio, fcntl, json, logging, os, sys, threading, time
 from decimal import Decimal
 
 import portway.awslambda
+
+def passes(gate):
+    with open(gate) as file:
+        fcntl.flock(file, fcntl.LOCK_SH)  # as soon as the test opens it
 
 def app(environ, start_response):
     path = environ["PATH_INFO"]
@@ -78,7 +82,7 @@ class Streaming:
             return
         path = scope["path"]
         if path == "/late":
-            await asyncio.sleep(3600)
+            await asyncio.Event().wait()
         if path == "/raise":
             raise RuntimeError("before the start")
         headers = [(b"content-type", b"text/event-stream"), (b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")]
@@ -91,15 +95,14 @@ class Streaming:
             return
         if path == "/wait":
             await send({"type": "http.response.body", "body": b"first", "more_body": True})
-            while not os.path.exists("go-on"):
-                await asyncio.sleep(0.005)
+            await asyncio.to_thread(passes, "go-on")
         elif path == "/large":
             for number in range(32):
                 piece = bytes([number]) * 262144
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         elif path == "/never":
             await send({"type": "http.response.body", "body": b"x", "more_body": True})
-            await asyncio.sleep(3600)
+            await asyncio.Event().wait()
         else:
             for number in range(3):
                 piece = b"data: %d\\n\\n" % number
@@ -145,9 +148,7 @@ def after():
 def pid(event, context):
     with open(f"in-{event['n']}", "w"):
         pass
-    until = time.monotonic() + 15
-    while time.monotonic() < until and not os.path.exists("all-in"):
-        time.sleep(0.005)
+    passes("all-in")
     return {"pid": os.getpid(), "request": context.aws_request_id}
 """
 

@@ -18,11 +18,12 @@ from typing import Any
 import pytest
 
 from tests.awslambda.peers import needs
+from tests.support.waiting import Gate, wait_until
 
 WAIT_S = 20.0
 
 FLASK = """
-import flask, os, sys, time
+import flask, os, sys, threading
 app = flask.Flask(__name__)
 
 @app.route("/echo/<path:path>", methods=["GET", "POST"])
@@ -53,7 +54,7 @@ def crash():
 
 @app.get("/hang")
 def hang():
-    time.sleep(60)
+    threading.Event().wait()
     return ""
 """
 
@@ -74,10 +75,14 @@ async def item(name: str, q: int = 0):
 """
 
 STARLETTE = """
-import asyncio, os
+import asyncio, fcntl
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
+
+def passes(gate):
+    with open(gate) as file:
+        fcntl.flock(file, fcntl.LOCK_SH)  # as soon as the test opens it
 
 async def hello(request):
     return PlainTextResponse("hello " + request.path_params["name"])
@@ -85,8 +90,7 @@ async def hello(request):
 async def events(request):
     async def made():
         yield b"data: first\\n\\n"
-        while not os.path.exists("go-on"):
-            await asyncio.sleep(0.005)
+        await asyncio.to_thread(passes, "go-on")
         yield b"data: last\\n\\n"
     answer = StreamingResponse(made(), media_type="text/event-stream")
     answer.set_cookie("a", "1")
@@ -250,6 +254,7 @@ def test_django(serve: Serve) -> None:
 
 
 def test_starlette_streams_before_it_ends(serve: Serve, tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "go-on")
     site = serve("dev", "site_star:app", "--as", "lambda:url", "--stream")
     assert site.ask("/hello/you")[1] == b"hello you"
     connection = site.connect()
@@ -258,7 +263,7 @@ def test_starlette_streams_before_it_ends(serve: Serve, tmp_path: Path) -> None:
     assert response.getheader("content-type", "").startswith("text/event-stream")
     assert response.getheader("set-cookie", "").startswith("a=1")
     assert response.read1() == b"data: first\n\n"
-    (tmp_path / "go-on").touch()
+    gate.open()
     assert response.read() == b"data: last\n\n"
     connection.close()
     assert len(site.ask("/large")[1]) == 32 * 262144
@@ -336,9 +341,7 @@ def test_throttled(serve: Serve) -> None:
     )
     first = site.connect()
     first.request("GET", "/hang")
-    deadline = time.monotonic() + WAIT_S
-    while "START RequestId" not in site.log():
-        assert time.monotonic() < deadline
+    wait_until(lambda: "START RequestId" in site.log(), "START line", WAIT_S)
     response, body = site.ask("/echo/x")
     assert (response.status, json.loads(body)["Reason"]) == (429, "ConcurrentInvocationLimitExceeded")
     assert first.getresponse().status == 504  # the handler's own answer, before the deadline

@@ -17,6 +17,7 @@ from portway.awslambda.emulator.invocations import Invocations
 from portway.awslambda.emulator.pool import Throttled
 from tests.awslambda.emulated import FN, WAIT_S, Emulated, body, state, until
 from tests.awslambda.front_doors import Wire, function_url
+from tests.support.waiting import Gate
 
 
 def test_an_environment_serves_one_event_after_another(client: str, make: Any) -> None:
@@ -121,15 +122,15 @@ def test_between_two_events_everything_stands_still(client: str, make: Any, tmp_
 
 def test_environments_on_demand_up_to_the_limit(client: str, make: Any, tmp_path: Path) -> None:
     pool = make(client, limit=2, timeout_s=WAIT_S)
-    gate = str(tmp_path / "gate")
+    gate = Gate(tmp_path / "gate")
     waiting = []
     for number in range(2):
-        event = {"do": "wait", "here": str(tmp_path / f"in-{number}"), "until": gate}
+        event = {"do": "wait", "here": str(tmp_path / f"in-{number}"), "until": str(gate.path)}
         waiting.append(pool.submit(json.dumps(event).encode()))
     until(lambda: all((tmp_path / f"in-{number}").exists() for number in range(2)))
     with pytest.raises(Throttled, match="all 2 environments are busy"):
         pool.submit(b"{}")
-    Path(gate).touch()
+    gate.open()
     assert len({body(pool.done(one))["pid"] for one in waiting}) == 2
     assert body(pool.ask({"n": 1}))["event"] == {"n": 1}
     assert pool.log.count("INIT_START") == 2
@@ -205,7 +206,7 @@ def test_a_function_that_cannot_be_initialised(
 
 
 def test_an_initialisation_that_takes_too_long(make: Any, tmp_path: Path) -> None:
-    (tmp_path / "fn.py").write_text("import time; time.sleep(60)")
+    (tmp_path / "fn.py").write_text("import threading; threading.Event().wait()")
     pool = make("portway", init_limit_s=0.3)
     answer = pool.ask({})
     assert (answer.error, answer.fatal) == ("Sandbox.Timedout", True)
@@ -260,7 +261,11 @@ def test_snapstart(client: str, make: Any, tmp_path: Path) -> None:
 
 
 STREAMING = """
-import asyncio, os
+import asyncio, fcntl
+
+def passes(gate):
+    with open(gate) as file:
+        fcntl.flock(file, fcntl.LOCK_SH)  # as soon as the test opens it
 
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
@@ -275,8 +280,8 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": b"first", "more_body": True})
     if scope["path"] == "/fail":
         raise RuntimeError("half way")
-    while scope["path"] == "/wait" and not os.path.exists("go-on"):
-        await asyncio.sleep(0.005)
+    if scope["path"] == "/wait":
+        await asyncio.to_thread(passes, "go-on")
     for number in range(100 if scope["path"] == "/many" else 0):
         await send({"type": "http.response.body", "body": b"x" * 100_000, "more_body": True})
     await send({"type": "http.response.body", "body": b"last"})
@@ -294,13 +299,14 @@ def streaming(make: Any, tmp_path: Path) -> Emulated:
 
 
 def test_a_streamed_answer_arrives_while_it_is_made(streaming: Emulated, tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "go-on")
     answer = streaming.submit(json.dumps(function_url(Wire(path="/wait"))).encode()).wait(WAIT_S)
     assert answer is not None and answer.stream is not None
     pieces = iter(answer.stream)
     prelude = next(pieces)
     assert json.loads(prelude.partition(b"\0" * 8)[0])["cookies"] == ["a=1"]
     assert next(pieces) == b"first"
-    (tmp_path / "go-on").touch()
+    gate.open()
     assert b"".join(pieces) == b"last"
 
 

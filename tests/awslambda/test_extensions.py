@@ -18,7 +18,7 @@ from tests.awslambda.functions import INTERNAL, REFUSED
 EXTENSION = (
     f"#!{sys.executable}"
     + """
-import http.client, json, os, signal, sys, time
+import http.client, json, os, signal, sys, threading, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 NAME = os.path.basename(__file__)
@@ -51,27 +51,27 @@ me = response.getheader("Lambda-Extension-Identifier")
 if NAME == "broken":
     call("POST", ROOT + "init/error", "{}", Lambda_Extension_Identifier=me,
          Lambda_Extension_Function_Error_Type="Extension.NoConfiguration")
-    time.sleep(60)
+    threading.Event().wait()
 if NAME == "stubborn": signal.signal(signal.SIGTERM, signal.SIG_IGN)
 while True:
     response, text = call("GET", ROOT + "event/next", Lambda_Extension_Identifier=me)
     event = json.loads(text)
     note(event=event, identified=response.getheader("Lambda-Extension-Event-Identifier") is not None)
     if event["eventType"] == "SHUTDOWN":
-        if NAME == "stubborn": time.sleep(60)
+        if NAME == "stubborn": threading.Event().wait()
         break
     if NAME == "crash": sys.exit(3)
     if NAME == "slow": time.sleep(0.3)
-    if NAME == "hang": time.sleep(60)
+    if NAME == "hang": threading.Event().wait()
     note(done=event["requestId"])
 """
 )
 
 FN = """
-import os, time
+import os, threading, time
 
 def handler(event, context):
-    if event == "hang": time.sleep(60)
+    if event == "hang": threading.Event().wait()
     if event == "exit": os._exit(1)
     if event == "term":
         import signal, sys

@@ -18,7 +18,7 @@ from portway.awslambda.front import Door
 from portway.awslambda.front.door import Kind
 
 FN = """
-import json, time
+import json, threading
 
 ANSWERS = {
     "/plain": {"statusCode": 200, "headers": {"x-a": "b"}, "body": "hello"},
@@ -34,7 +34,7 @@ ANSWERS = {
 def handler(event, context):
     path = event.get("rawPath") or event["path"]
     if path == "/slow":
-        time.sleep(60)
+        threading.Event().wait()
     if path == "/raise":
         raise ValueError("secret of the application")
     return stream() if path == "/no-prelude" else ANSWERS[path]

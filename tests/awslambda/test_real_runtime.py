@@ -224,7 +224,7 @@ def test_the_emulator_registers_the_extension_and_sends_sigterm(emulated: Any) -
 
 
 OF_EMULATORS = """
-import os, signal, sys, time
+import os, signal, sys, threading
 
 def handler(event, context):
     what = event.get("do") if isinstance(event, dict) else None
@@ -232,7 +232,7 @@ def handler(event, context):
     if what == "sys.exit": sys.exit(3)
     if what == "kill": os.kill(os.getpid(), signal.SIGKILL)
     if what == "term": os.kill(os.getpid(), signal.SIGTERM)
-    if what == "hang": time.sleep(60)
+    if what == "hang": threading.Event().wait()
     if what == "raise": raise ValueError("bad")
     if what == "large": return "x" * 7_000_000
     if what == "set": return {1}

@@ -17,6 +17,7 @@ from portway.awslambda.runtime.api import RuntimeAPI
 from tests.awslambda.front_doors import Wire, answered, function_url, http_api, rest
 from tests.awslambda.functions import FN
 from tests.awslambda.runtime_api import Function, Posted, RuntimeAPIServer
+from tests.support.waiting import Gate
 
 Start = Callable[..., Function]
 
@@ -383,10 +384,11 @@ def test_the_first_byte_leaves_before_the_application_ends(
     api: RuntimeAPIServer, start: Start, tmp_path: Path
 ) -> None:
     start("fn:asgi", PORTWAY_RESPONSE_MODE="stream")
+    gate = Gate(tmp_path / "go-on")
     api.send(function_url(Wire(path="/wait")))
     assert api.chunk_arrived.wait(20)
     assert api.posted.empty()
-    (tmp_path / "go-on").touch()
+    gate.open()
     assert streamed_body(api.get()) == b"first1"
 
 
@@ -520,12 +522,13 @@ def test_a_snapstart_hook_that_fails(api: RuntimeAPIServer, start: Start, tmp_pa
 
 
 def test_multi_concurrency(api: RuntimeAPIServer, start: Start, tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "all-in")
     function = start("fn:pid", AWS_LAMBDA_MAX_CONCURRENCY="3")
     numbers = [api.send({"n": n}) for n in range(3)]
     # Each answers only when all three are inside: one process could not.
     while not all((tmp_path / f"in-{n}").exists() for n in range(3)):
         assert function.process.poll() is None
-    (tmp_path / "all-in").touch()
+    gate.open()
     posted = [api.get() for _ in numbers]
     assert len({one.json()["pid"] for one in posted}) == 3
     assert all(one.json()["request"] in one.path for one in posted)
