@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from portway.engine.codings import choose
-from portway.engine.conditions import evaluate, read_date, show_date
+from portway.engine.conditions import evaluate
+from portway.engine.dates import read_date, show_date
 from portway.engine.paths import match, normalise
 from portway.engine.ranges import read_ranges
 from portway.engine.table import Table

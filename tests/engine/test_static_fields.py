@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portway.engine.codings import choose
-from portway.engine.conditions import evaluate, read_date, show_date
+from portway.engine.conditions import evaluate
+from portway.engine.dates import read_date, show_date
 from portway.engine.folder import Folder, MediaTypes, is_named_by_content
 from portway.engine.ranges import read_ranges
 from portway.site.media_types import TYPES

@@ -30,7 +30,6 @@ cdef void make_validators(
     Validators* validators, int64_t seconds, uint32_t ns, uint64_t size, const char* suffix, int64_t now
 ) noexcept nogil
 cdef int put_validators(Buffer* out, Validators* validators) except -1
-cdef bint parse_date(const char* text, size_t size, int64_t now, int64_t* seconds) noexcept nogil
 cdef void add_condition(
     Conditions* conditions, Validators* validators, int64_t now,
     const char* name, size_t name_size, const char* value, size_t size

@@ -1,4 +1,4 @@
-"""Entity tags, dates and conditional requests, as tests and fuzzing see them."""
+"""Entity tags and conditional requests, as tests and fuzzing see them."""
 
 def evaluate(
     fields: list[tuple[bytes, bytes]], modified: int, ns: int, size: int, now: int, suffix: bytes = b""
@@ -17,9 +17,3 @@ def evaluate(
         The status (200, 304 or 412), the value of Range if one may be sent, the entity tag without W/, and
         whether it is weak.
     """
-
-def read_date(text: bytes, now: int) -> int | None:
-    """Return seconds since 1970 of an HTTP-date in any of its three forms, or None for what is none."""
-
-def show_date(seconds: int) -> bytes:
-    """Return the IMF-fixdate of a time."""

@@ -14,7 +14,8 @@ from cpython.mem cimport PyMem_Realloc
 from cpython.unicode cimport PyUnicode_GET_LENGTH
 from libc.string cimport memcpy
 
-from portway.engine.cposix cimport gmtime_r, time, time_t, tm
+from portway.engine.cposix cimport time, time_t
+from portway.engine.dates cimport DATE_SIZE, write_date
 from portway.engine.head cimport decimal, is_field_value, is_token, same_name
 
 from portway.engine.errors import BadResponse
@@ -23,10 +24,6 @@ cdef extern from "Python.h":
     int PyUnicode_KIND(object text)
     void* PyUnicode_DATA(object text)
     int PyUnicode_1BYTE_KIND
-
-cdef extern from "<stdio.h>" nogil:
-    int snprintf(char* out, size_t size, const char* form, ...)
-
 
 cdef bytes SERVER = b"Server: portway\r\n"
 cdef dict STATUS_LINES = {}
@@ -38,13 +35,8 @@ REASONS.update({413: "Content Too Large", 414: "URI Too Long", 416: "Range Not S
 for _code, _phrase in REASONS.items():
     STATUS_LINES[_code] = f"HTTP/1.1 {_code} {_phrase}\r\n".encode()
 
-cdef char DATE_LINE[48]
-cdef size_t DATE_SIZE = 0
+cdef char DATE_LINE[DATE_SIZE + 8]  # "Date: " before it, a line end behind
 cdef time_t DATE_OF = 0
-cdef const char** DAYS = [b"Sun", b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat"]
-cdef const char** MONTHS = [
-    b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
-]
 
 
 cdef object reason(int status):
@@ -109,18 +101,14 @@ cdef int put_chunk_size(Buffer* out, size_t size) except -1:
 
 cdef int put_date(Buffer* out) except -1:
     """Date of RFC 9110 section 6.6.1, formatted once a second."""
-    global DATE_OF, DATE_SIZE
+    global DATE_OF
     cdef time_t now = time(NULL)
-    cdef tm parts
     if now != DATE_OF:
-        gmtime_r(&now, &parts)
-        DATE_SIZE = snprintf(
-            DATE_LINE, sizeof(DATE_LINE), b"Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
-            DAYS[parts.tm_wday], parts.tm_mday, MONTHS[parts.tm_mon], parts.tm_year + 1900,
-            parts.tm_hour, parts.tm_min, parts.tm_sec,
-        )
+        memcpy(DATE_LINE, b"Date: ", 6)
+        write_date(DATE_LINE + 6, now)
+        memcpy(DATE_LINE + 6 + DATE_SIZE, b"\r\n", 2)
         DATE_OF = now
-    return put(out, DATE_LINE, DATE_SIZE)
+    return put(out, DATE_LINE, sizeof(DATE_LINE))
 
 
 cdef int begin(Reply* reply, int status) except -1:
