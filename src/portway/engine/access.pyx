@@ -16,7 +16,7 @@ from libc.string cimport memchr, memcpy, memmove, memset
 from posix.stat cimport S_ISREG, fstat, struct_stat
 
 from portway.engine.cposix cimport EAGAIN, EINTR, POLLOUT, errno, poll, pollfd, time as seconds, time_t, write
-from portway.engine.head cimport same_name
+from portway.engine.head cimport is_space, same_name
 from portway.engine.reply cimport put, reserve
 
 cdef enum:
@@ -241,9 +241,9 @@ cdef class AccessLog:
                     and same_name(data + at, header.name, header.name_size)
                 ):
                     header.value = data + at + header.name_size + 1
-                    while header.value < mark and (header.value[0] == c" " or header.value[0] == c"\t"):
+                    while header.value < mark and is_space(header.value[0]):
                         header.value += 1
-                    while mark > header.value and ((mark - 1)[0] == c" " or (mark - 1)[0] == c"\t"):
+                    while mark > header.value and is_space((mark - 1)[0]):
                         mark -= 1
                     header.size = <size_t>(mark - header.value)
                     missing -= 1

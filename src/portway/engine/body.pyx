@@ -10,7 +10,7 @@ in front. Those that RFC 9110 section 6.5.1 forbids are refused.
 
 from libc.string cimport memcmp, memset, strlen
 
-from portway.engine.head cimport char_classes
+from portway.engine.head cimport char_classes, hex_value
 
 from portway.engine.errors import Refused
 
@@ -63,12 +63,6 @@ cdef size_t broken(Body* body, uint16_t status, const char* why, size_t at) noex
     body.status = status
     body.why = why
     return at
-
-
-cdef int hex_value(char c) noexcept nogil:
-    if c"0" <= c <= c"9":
-        return c - c"0"
-    return (c | 32) - c"a" + 10
 
 
 cdef bint forbidden(const char* name, size_t size) noexcept nogil:

@@ -6,7 +6,7 @@ Without I/O. An element that makes no sense is passed over: the whole field is o
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
-from portway.engine.head cimport same_name
+from portway.engine.head cimport is_space, same_name
 
 cdef tuple NAMES = ("br", "zstd", "gzip")
 
@@ -31,10 +31,6 @@ cdef int weight_of(const char* text, size_t size) noexcept nogil:
         value += (text[i] - c"0") * scale
         scale //= 10
     return value if value <= 1000 else 0
-
-
-cdef bint is_space(char c) noexcept nogil:
-    return c == c" " or c == c"\t"
 
 
 cdef void element(Accepted* accepted, const char* text, size_t size) noexcept nogil:

@@ -10,7 +10,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memcmp, memset, strlen
 
 from portway.engine.dates cimport DATE_SIZE, parse_date, write_date
-from portway.engine.head cimport same_name
+from portway.engine.head cimport is_space, same_name
 from portway.engine.reply cimport put
 
 cdef enum:
@@ -82,7 +82,7 @@ cdef bint lists_tag(const char* value, size_t size, Validators* validators, bint
     if size == 1 and value[0] == c"*":
         return True
     while at < size:
-        if value[at] == c"," or value[at] == c" " or value[at] == c"\t":
+        if value[at] == c"," or is_space(value[at]):
             at += 1
             continue
         weak = size - at >= 2 and value[at] == c"W" and value[at + 1] == c"/"

@@ -13,7 +13,7 @@ without an address. The proxy's own in its place would make a stranger pass for 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memchr, memcpy
 
-from portway.engine.head cimport is_host, is_token, same_name
+from portway.engine.head cimport is_host, is_space, is_token, same_name
 from portway.engine.peers cimport read_address, spell_address
 
 cdef tuple X_NAMES = (
@@ -50,10 +50,6 @@ cdef str claim_key(bytes name, int kind):
     """The environ key of such a field."""
     known = KEYS.get(kind)
     return known if known is not None else "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
-
-
-cdef bint is_space(char c) noexcept:
-    return c == c" " or c == c"\t"
 
 
 cdef int number(const char* data, size_t size) noexcept:

@@ -71,3 +71,12 @@ cdef bint same_name(const char* data, const char* lower, size_t size) noexcept n
 cdef uint64_t request_start(const char* data, size_t size) noexcept nogil
 cdef int64_t decimal(const char* data, size_t size) noexcept nogil
 cdef const uint8_t* char_classes() noexcept nogil
+
+
+cdef inline bint is_space(char c) noexcept nogil:
+    return c == c" " or c == c"\t"
+
+
+cdef inline int hex_value(char c) noexcept nogil:
+    """What a hexadecimal digit is worth."""
+    return c - c"0" if c <= c"9" else (c | 32) - c"a" + 10

@@ -315,7 +315,7 @@ cdef class HeadParser:
             field.name_at = start
             field.name_size = at - start
             at += 1
-            while at < stop and (data[at] == c" " or data[at] == c"\t"):
+            while at < stop and is_space(data[at]):
                 at += 1
             field.value_at = at
             while at < stop and CLASSES[<uint8_t>data[at]] & VALUE:
@@ -329,7 +329,7 @@ cdef class HeadParser:
             if data[at + 1] != c"\n":
                 return self.refuse(400, b"bare CR in the head")
             end = at
-            while end > field.value_at and (data[end - 1] == c" " or data[end - 1] == c"\t"):
+            while end > field.value_at and is_space(data[end - 1]):
                 end -= 1
             field.value_size = end - field.value_at
             at += 2
@@ -403,9 +403,9 @@ cdef class HeadParser:
             while stop < size and value[stop] != c",":
                 stop += 1
             end = stop
-            while start < end and (value[start] == c" " or value[start] == c"\t"):
+            while start < end and is_space(value[start]):
                 start += 1
-            while end > start and (value[end - 1] == c" " or value[end - 1] == c"\t"):
+            while end > start and is_space(value[end - 1]):
                 end -= 1
             if end - start == 5 and same_name(value + start, b"close", 5):
                 self.head.framing.close = 1

@@ -10,16 +10,12 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.string cimport memchr, memcpy
 
-from portway.engine.head cimport char_classes
+from portway.engine.head cimport char_classes, hex_value
 
 cdef enum:
     HEX = 16
 
 cdef tuple PROBLEMS = ("", "it has a % that is no escape", "it holds a NUL byte", "it climbs out of the root")
-
-
-cdef int hex_value(char c) noexcept nogil:
-    return c - c"0" if c <= c"9" else (c | 32) - c"a" + 10
 
 
 cdef bint plain_path(const char* raw, size_t size) noexcept nogil:

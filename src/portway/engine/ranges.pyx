@@ -8,7 +8,7 @@ read, and one that does not fit is as large as can be, so that nothing wraps (CV
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
-from portway.engine.head cimport same_name
+from portway.engine.head cimport is_space, same_name
 
 cdef enum:
     DIGITS_MOST = 18
@@ -46,7 +46,7 @@ cdef int parse_ranges(const char* value, size_t size, uint64_t length, Range* ra
     if size < 6 or not same_name(value, b"bytes", 5) or value[5] != c"=":
         return RANGES_IGNORED
     while at < size:
-        if value[at] == c"," or value[at] == c" " or value[at] == c"\t":
+        if value[at] == c"," or is_space(value[at]):
             at += 1
             continue
         seen += 1
@@ -75,7 +75,7 @@ cdef int parse_ranges(const char* value, size_t size, uint64_t length, Range* ra
                 return RANGES_IGNORED       # satisfied by nothing at all, which no Content-Range can say
             last = length
         at += used
-        while at < size and (value[at] == c" " or value[at] == c"\t"):
+        while at < size and is_space(value[at]):
             at += 1
         if at < size and value[at] != c",":
             return RANGES_IGNORED
