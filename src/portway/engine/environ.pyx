@@ -17,7 +17,8 @@ from libc.string cimport memchr, memcmp
 
 from portway.engine.base cimport Memo
 from portway.engine.forwarded cimport Claim, claim_key, claim_kind
-from portway.engine.head cimport FORM_ABSOLUTE, Field, Head, HeadParser, char_classes
+from portway.engine.head cimport FORM_ABSOLUTE, Field, Head, HeadParser
+from portway.engine.paths cimport percent_decode
 
 import socket
 
@@ -25,7 +26,6 @@ cdef extern from "Python.h":
     object PyUnicode_DecodeLatin1(const char* data, Py_ssize_t size, const char* errors)
 
 cdef enum:
-    HEX = 16
     NAMES_MOST = 1024           # field names that are remembered, and how long they may be: clients choose them
     NAME_MOST = 64
 
@@ -56,31 +56,16 @@ cdef object method_name(const char* data, size_t size):
     return latin1(data, size)
 
 
-cdef int hex_value(char c) noexcept nogil:
-    return c - c"0" if c <= c"9" else (c | 32) - c"a" + 10
-
-
 cdef object percent_decoded(const char* data, size_t size):
     """latin-1 of the decoded bytes; a "%" that begins no valid escape stays."""
     cdef char* out
-    cdef size_t i = 0, n = 0
-    cdef const unsigned char* classes = char_classes()
+    cdef size_t n = 0
     if memchr(data, c"%", size) == NULL:
         return latin1(data, size)
     out = <char*>PyMem_Malloc(size)
     if out == NULL:
         raise MemoryError()
-    while i < size:
-        if (
-            data[i] == c"%" and i + 2 < size
-            and classes[<unsigned char>data[i + 1]] & classes[<unsigned char>data[i + 2]] & HEX
-        ):
-            out[n] = <char>(hex_value(data[i + 1]) * 16 + hex_value(data[i + 2]))
-            i += 3
-        else:
-            out[n] = data[i]
-            i += 1
-        n += 1
+    percent_decode(data, size, out, &n)
     try:
         return latin1(out, n)
     finally:

@@ -33,16 +33,15 @@ cdef bint plain_path(const char* raw, size_t size) noexcept nogil:
             return False
 
 
-cdef int normalise_path(const char* raw, size_t size, char* out, size_t* out_size) noexcept nogil:
-    """Write the normal form of a path; return PATH_FINE or what is wrong with it, where only a best effort is made.
+cdef int percent_decode(const char* raw, size_t size, char* out, size_t* out_size) noexcept nogil:
+    """Decode every escape once; a "%" that begins none stays. Return PATH_FINE, PATH_ESCAPE or else PATH_NUL.
 
     Args:
-        out: room for size + 1 bytes.
+        out: room for size bytes.
     """
     cdef const unsigned char* classes = char_classes()
-    cdef size_t i = 0, n = 0, at, end, used = 0, part
+    cdef size_t i = 0, n = 0
     cdef int problem = PATH_FINE, nul = PATH_FINE
-    cdef bint directory = False
     while i < size:
         if raw[i] != c"%":
             out[n] = raw[i]
@@ -57,8 +56,19 @@ cdef int normalise_path(const char* raw, size_t size, char* out, size_t* out_siz
         if out[n] == 0:
             nul = PATH_NUL
         n += 1
-    problem = problem or nul
-    at = 1                                  # behind the slash that every path begins with
+    out_size[0] = n
+    return problem or nul
+
+
+cdef int normalise_path(const char* raw, size_t size, char* out, size_t* out_size) noexcept nogil:
+    """Write the normal form of a path; return PATH_FINE or what is wrong with it, where only a best effort is made.
+
+    Args:
+        out: room for size + 1 bytes.
+    """
+    cdef size_t n = 0, at = 1, end, used = 0, part    # at: behind the slash that every path begins with
+    cdef int problem = percent_decode(raw, size, out, &n)
+    cdef bint directory = False
     while n:
         end = at
         while end < n and out[end] != c"/":
