@@ -95,24 +95,33 @@ cdef object read_node(const char* data, size_t size, uint8_t* address):
     return spell_address(address), port
 
 
+cdef size_t last_element(const char* data, size_t* end, size_t* first) noexcept:
+    """The size of the last element of a list, from `first`; `end` becomes where it starts, behind its comma, or 0."""
+    cdef size_t last = end[0], start = last
+    while start > 0 and data[start - 1] != c",":
+        start -= 1
+    end[0] = start
+    while start < last and is_space(data[start]):
+        start += 1
+    while last > start and is_space(data[last - 1]):
+        last -= 1
+    first[0] = start
+    return last - start
+
+
 cdef bytes element(bytes text, int depth):
     """The element of a list that many places from the right, or the leftmost; b"" for none. Empty ones do not count."""
     cdef const char* data = PyBytes_AS_STRING(text)
-    cdef Py_ssize_t end = PyBytes_GET_SIZE(text), start, first, last
+    cdef size_t end = PyBytes_GET_SIZE(text), first = 0, size
     cdef bytes found = b""
-    while depth > 0 and end >= 0:
-        start = end
-        while start > 0 and data[start - 1] != c",":
-            start -= 1
-        first, last = start, end
-        while first < last and is_space(data[first]):
-            first += 1
-        while last > first and is_space(data[last - 1]):
-            last -= 1
-        if last > first:
-            found = data[first:last]
+    while depth > 0:
+        size = last_element(data, &end, &first)
+        if size:
+            found = data[first : first + size]
             depth -= 1
-        end = start - 1
+        if end == 0:
+            break
+        end -= 1
     return found
 
 
@@ -338,24 +347,17 @@ cdef class Trust:
 
     cdef int walk(self, Claim claim, const char* data, size_t size) except -1:
         """Walk X-Forwarded-For from the right to the client; return how many entries that took."""
-        cdef size_t end = size, start, first, last
+        cdef size_t end = size, first = 0
         cdef int depth = 0
         while True:
-            start = end
-            while start > 0 and data[start - 1] != c",":
-                start -= 1
-            first, last = start, end
-            while first < last and is_space(data[first]):
-                first += 1
-            while last > first and is_space(data[last - 1]):
-                last -= 1
-            if last > first:                    # RFC 9110 section 5.6.1.2: empty elements do not count
+            size = last_element(data, &end, &first)
+            if size:                            # RFC 9110 section 5.6.1.2: empty elements do not count
                 depth += 1
-                if self.step(claim, depth, data + first, last - first):
+                if self.step(claim, depth, data + first, size):
                     return depth
-            if start == 0:
+            if end == 0:
                 return self.ended(claim, depth, "X-Forwarded-For")
-            end = start - 1
+            end -= 1
 
     def ended(self, Claim claim, int depth, name):
         """The list is over, and every entry was a trusted proxy's."""
