@@ -12,11 +12,11 @@ import pytest
 from portway.site.mounts import enter_environ, enter_scope
 from tests.site.serving import ask, mounted, route, serve_site, told
 from tests.support.certificates import certificate
-from tests.support.client import Client, ConnectionLost, get
+from tests.support.client import Answer, Client, ConnectionLost, get
 from tests.support.load import Load
 from tests.support.processes import APPS as SUPPORT_APPS
 from tests.support.processes import Portway
-from tests.support.waiting import wait_until
+from tests.support.waiting import Gate, wait_until
 
 SITE = (mounted("/w/*", "wsgi"), mounted("/a/*", "asgi"), mounted("/b/*", "second"))
 # Main application, poller, event loop; whichever it is, some requests change the engine.
@@ -352,9 +352,16 @@ def test_a_deadline_holds_on_both_sides(tmp_path: Path) -> None:
         server.ready()
         assert get(server.address, "/a/?30").status == 504
         assert get(server.address, "/busy/").status == 504
-        assert told(get(server.address, "/a/"))["interface"] == "asgi"
-        assert told(get(server.address, "/w/"))["interface"] == "wsgi"
+        assert told(in_time(server, "/a/"))["interface"] == "asgi"
+        assert told(in_time(server, "/w/"))["interface"] == "wsgi"
         assert server.stop() == 0
+
+
+def in_time(server: Portway, path: str) -> Answer:
+    """Return the first answer but 504: a machine that stands still may take a quick one's half second."""
+    while (found := get(server.address, path)).status == 504:
+        pass
+    return found
 
 
 def test_both_sides_write_the_access_log(tmp_path: Path) -> None:
@@ -414,13 +421,15 @@ def test_each_side_counts_its_own_requests_for_the_limit(tmp_path: Path) -> None
     with serve_mixed(tmp_path, "wsgi-epoll", "--limit-concurrency", "1") as server:
         server.ready()
         with Client(server.address) as one, Client(server.address) as two, Client(server.address) as three:
-            for path in ("/a/", "/w/"):
-                one.request(f"{path}?1.5")
+            for number, path in enumerate(("/a/", "/w/")):
+                gate = Gate(tmp_path / f"gate-{number}")
+                one.request(f"{path}?{gate.path}")
                 # by now, that one is under way: requests of one connection come in their order
                 wait_until(lambda: three.get(path).status == 503, "refusal")  # noqa: B023
                 three.close()
                 three = Client(server.address)
                 assert told(two.get("/w/" if path == "/a/" else "/a/"))["body"] == ""
+                gate.open()
                 assert one.answer().status == 200
             three.close()
         assert server.stop() == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import sys
 import threading
@@ -21,10 +22,18 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
+def passes(gate: str) -> None:
+    """Return when the test has opened a gate."""
+    with open(gate) as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+
+
 def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Say what the environ has; `?SECONDS` takes that long first."""
+    """Say what the environ has; `?SECONDS` takes that long first, and `?/PATH` until that gate is open."""
     body = environ["wsgi.input"].read()
-    if environ["QUERY_STRING"]:
+    if environ["QUERY_STRING"].startswith("/"):
+        passes(environ["QUERY_STRING"])
+    elif environ["QUERY_STRING"]:
         threading.Event().wait(float(environ["QUERY_STRING"]))
     told = {
         "interface": "wsgi",
@@ -61,7 +70,7 @@ class ASGI:
         self.fails = fails
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Say what the scope has; `?SECONDS` takes that long first."""
+        """Say what the scope has; `?SECONDS` takes that long first, and `?/PATH` until that gate is open."""
         if scope["type"] == "lifespan":
             await self.live(scope, receive, send)
             return
@@ -71,7 +80,9 @@ class ASGI:
         if message["type"] == "http.disconnect":
             return
         body += message["body"]
-        if scope["query_string"]:
+        if scope["query_string"].startswith(b"/"):
+            await asyncio.to_thread(passes, scope["query_string"].decode())
+        elif scope["query_string"]:
             await asyncio.sleep(float(scope["query_string"]))
         told = {
             "interface": "asgi",
