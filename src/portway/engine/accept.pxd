@@ -4,6 +4,7 @@ from libc.stdint cimport uint64_t
 from portway.engine.base cimport Listener
 from portway.engine.connection cimport Connection
 from portway.engine.cposix cimport sockaddr_storage
+from portway.engine.deadlines cimport Queue
 from portway.engine.transfer cimport Transferor
 
 
@@ -12,6 +13,7 @@ cdef class Acceptor(Transferor):
     cdef int accept_all(self, Listener listener) except -1
     cdef bint has_successor(self) noexcept
     cdef bint pass_on(self, Connection c)
+    cdef int end_waiting(self, Queue* queue, bint late) except -1
     cdef int end_idle(self, Connection c, bint late) except -1
     cdef int adopt(self, int fd, Listener listener, sockaddr_storage* address, int flags) except -1
     cdef int greet(self, Connection c) except -1

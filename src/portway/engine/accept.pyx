@@ -13,7 +13,7 @@ from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memchr, memcpy, memset
 
-from portway.engine.base cimport Handover
+from portway.engine.base cimport Handover, members
 from portway.engine.connection cimport GREETING, HEAD
 from portway.engine.counters cimport add
 from portway.engine.cposix cimport (
@@ -374,31 +374,11 @@ cdef class Acceptor(Transferor):
         return True
 
     cdef int continue_drain(self) except -1:
-        """Close what idles. Those that were active a moment ago may still have a request on its way."""
-        cdef Link* link
-        cdef Queue* queue
-        cdef int i
-        cdef Connection c
-        cdef uint64_t patient
+        """Close what idles."""
         cdef bint late = self.now_ms >= self.drain_until_ms
-        while True:
-            link = queue_first(&self.idle)
-            if link == NULL:
-                break
-            self.end_idle(<Connection>link.owner, late)
-        for i in range(2):
-            queue = &self.fresh if i == 0 else &self.heads
-            while True:
-                link = queue_first(queue)
-                if link == NULL:
-                    break
-                c = <Connection>link.owner
-                patient = 0 if late or (c.tls is None and self.has_successor()) else self.drain_idle_ms
-                if c.tls is not None and c.tls.layer is not None and not c.tls.established and not late:
-                    patient = queue.timeout_ms      # in the middle of its handshake
-                if self.now_ms < link.since_ms + patient:
-                    break
-                self.end_idle(c, late)
+        self.end_waiting(&self.idle, late)
+        self.end_waiting(&self.fresh, late)
+        self.end_waiting(&self.heads, late)
         if self.follows:
             return 0
         if late or (
@@ -408,10 +388,27 @@ cdef class Acceptor(Transferor):
             self.stop()
         return 0
 
+    cdef int end_waiting(self, Queue* queue, bint late) except -1:
+        """End what waits for a request. Those that were active a moment ago may still have one on its way."""
+        cdef Connection c
+        cdef uint64_t patient
+        cdef bint passes = self.has_successor()
+        for c in members(queue):
+            if late or queue == &self.idle:
+                patient = 0
+            elif c.tls is not None and c.tls.layer is not None and not c.tls.established:
+                patient = queue.timeout_ms      # in the middle of its handshake
+            else:
+                patient = 0 if passes and c.tls is None else self.drain_idle_ms
+            # the end of TLS gives up the GIL, and the queues change meanwhile
+            if c.link.queue == queue and self.now_ms >= c.link.since_ms + patient:
+                self.end_idle(c, late)
+        return 0
+
     cdef int end_idle(self, Connection c, bint late) except -1:
-        """Drop a connection without a request under way, unless one is arriving."""
-        link_move(&c.link, &self.active, self.now_ms)
+        """Drop a connection without a request under way; one that is arriving has what is left of its time."""
         if c.busy or (c.state != HEAD and c.state != GREETING):
+            link_move(&c.link, &self.active, self.now_ms)
             return 0
         if not late and (self.pass_on(c) or c.stash_size or self.has_input(c)):
             return 0

@@ -158,3 +158,4 @@ cdef class Base:
 
 
 cdef uint64_t least(uint64_t a, uint64_t b) noexcept nogil
+cdef list members(Queue* queue)

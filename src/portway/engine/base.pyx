@@ -40,6 +40,16 @@ cdef uint64_t least(uint64_t a, uint64_t b) noexcept nogil:
     return a if a < b else b
 
 
+cdef list members(Queue* queue):
+    """The connections in a queue, for a walk during which it may change."""
+    cdef Link* link = queue.ends.after
+    cdef list found = []
+    while link != &queue.ends:
+        found.append(<Connection>link.owner)
+        link = link.after
+    return found
+
+
 cdef void* pulse(void* argument) noexcept nogil:
     """Say once a second that this process runs. No GIL: an application that holds it is busy, not dead."""
     cdef Counters* counters = <Counters*>argument
@@ -344,16 +354,12 @@ cdef class Base:
     cdef int cut_all(self) except -1:
         """Close every connection that no thread has."""
         cdef Queue* queues[7]
-        cdef Link* link
         cdef Connection c
         cdef list all_of_them = []
         cdef int i
         queues[:] = [&self.heads, &self.bodies, &self.fresh, &self.idle, &self.writing, &self.lingering, &self.active]
         for i in range(7):
-            link = queue_first(queues[i])
-            while link != NULL and link != &queues[i].ends:
-                all_of_them.append(<Connection>link.owner)
-                link = link.after
+            all_of_them += members(queues[i])
         # the end of TLS gives up the GIL, and the queues change meanwhile
         for c in all_of_them:
             if not c.busy:
