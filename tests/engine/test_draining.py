@@ -1,4 +1,4 @@
-"""A drain and what has begun to arrive: half a request keeps its deadline, and no drain waits for it any longer."""
+"""A drain and half a request: it keeps its deadline, and the drain waits for it no longer than that."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HALF_A_HEAD = b"GET / HTTP/1.1\r\nHo"
 
 
 def half_a_head(engine: Any, address: Any, drain_s: float) -> bytes:
-    """Send half a head, have the engine drain with no patience for idle connections; return what it answers."""
+    """Send half a head, have the engine drain without patience for what idles; return its answer."""
     with socket.create_connection(address, 10) as client:
         client.sendall(HALF_A_HEAD)
         engine.drain(drain_s, 0)
