@@ -36,7 +36,7 @@ class Report:
         """Fail: nothing can be overdue here."""
         raise AssertionError(subject)
 
-    def overdue(self, request: str, seconds: float, answered: bool, stack: str) -> None:
+    def overdue(self, request: str, seconds: float, outcome: str, stack: str) -> None:
         """Fail as well."""
         raise AssertionError(request)
 

@@ -357,6 +357,22 @@ def test_a_deadline_holds_on_both_sides(tmp_path: Path) -> None:
         assert server.stop() == 0
 
 
+def test_a_loop_that_a_system_call_blocks_answers_when_it_goes_on(tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "gate")
+    site = (mounted("/w/*", "wsgi"), mounted("/blocks/*", "blocking"))
+    with serve_site(tmp_path, *site, app="wsgi", args=("--timeout", "0.5")) as server:
+        server.ready()
+        with Client(server.address) as client:
+            client.request(f"/blocks/?{gate.path}")
+            late = "answered 504 when the event loop goes on"
+            server.wait_for(rf"error: GET /blocks/ took more than .* s \(--timeout\): {late}$")
+            assert told(in_time(server, "/w/"))["interface"] == "wsgi"
+            gate.open()
+            assert client.answer().status == 504
+        assert "the application failed" not in server.log
+        assert server.stop() == 0
+
+
 def in_time(server: Portway, path: str) -> Answer:
     """Return the first answer but 504: a machine that stands still may take a quick one's half second."""
     while (found := get(server.address, path)).status == 504:

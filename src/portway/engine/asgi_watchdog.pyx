@@ -14,10 +14,12 @@ from portway.engine.asgi_exchange cimport ASGIBase, Exchange
 from portway.engine.connection cimport APPLICATION, Connection
 from portway.engine.cposix cimport pw_coarse_ms
 from portway.engine.deadlines cimport Link, Queue, link_move, link_remove, queue_expired, queue_first
-from portway.engine.watchdog cimport INTERRUPTIONS, Watchdog, this_thread
+from portway.engine.watchdog cimport ANSWERED, INTERRUPTIONS, NOBODY_THERE, Watchdog, this_thread
 
 cdef enum:
     ASK_MS = 100                # after which a loop that was asked to look counts as blocked
+
+cdef str ANSWERED_LATER = "answered 504 when the event loop goes on"
 
 
 cdef class ASGIWatchdog(Watchdog):
@@ -63,8 +65,10 @@ cdef class ASGIWatchdog(Watchdog):
         """Interrupt the step that blocks the loop, if its own request is overdue; give the loop up in the end."""
         cdef ASGIBase engine = self.engine
         cdef Exchange exchange
-        cdef uint64_t step = engine.steps
-        cdef str stack, request
+        cdef uint64_t took, step = engine.steps
+        cdef str outcome, request = "a request that waits for the blocked event loop"
+        cdef str stack
+        cdef bint told
         if self.interruptions == 0 or self.step != step:
             self.step = step
             self.interruptions = 0
@@ -74,23 +78,30 @@ cdef class ASGIWatchdog(Watchdog):
         if self.asked_ms == 0 or engine.steps != step:
             return 0
         exchange = <Exchange>engine.stepping if engine.stepping != NULL else None
+        if exchange is not None:
+            request = self.request(exchange)    # the scope is the application's, so this may, too
+            if self.asked_ms == 0 or engine.steps != step:
+                return 0
         self.tried_ms = now
         self.interruptions += 1
-        request = "a request that waits for the blocked event loop" if exchange is None else self.request(exchange)
         if self.interruptions > INTERRUPTIONS:
             return self.give_up(request, now - self.asked_ms + self.timeout_ms)
         if exchange is None:
             if self.interruptions == 1:
-                self.tell(request, self.timeout_ms, False, stack)
+                self.tell(request, self.timeout_ms, ANSWERED_LATER, stack)
             return 0
         if exchange.limit.queue != &engine.timed or now < exchange.limit.since_ms + self.timeout_ms:
             self.interruptions = 0          # it has time left; its turn may come
             return 0
+        took = now - exchange.limit.since_ms
+        outcome = NOBODY_THERE if exchange.gone else ANSWERED_LATER
+        told = exchange.overdue
+        exchange.overdue = True             # by the time the step meets the exception
+        exchange = None                     # the loop ends it meanwhile, and nothing of it may be finalised here
         engine.interrupted = True
         self.interrupt(self.ident)
-        if not exchange.overdue:
-            exchange.overdue = True
-            self.tell(request, now - exchange.limit.since_ms, True, stack)
+        if not told:
+            self.tell(request, took, outcome, stack)
         return 0
 
     # -- in the loop -------------------------------------------------------------------------------------------------
@@ -127,7 +138,7 @@ cdef class ASGIWatchdog(Watchdog):
         if not exchange.overdue:
             exchange.overdue = True
             stack = self.stack(exchange.task)
-            self.tell(self.request(exchange), took, not exchange.gone, stack)
+            self.tell(self.request(exchange), took, NOBODY_THERE if exchange.gone else ANSWERED, stack)
         exchange.time_out()
         if exchange.task is not None:
             exchange.task.cancel()

@@ -24,13 +24,13 @@ class _Report(Protocol):
     def stack(self, subject: int | asyncio.Task[Any], /) -> str:
         """Return where a thread (its ident) or a task is, in lines for the log."""
 
-    def overdue(self, request: str, seconds: float, answered: bool, stack: str, /) -> None:
+    def overdue(self, request: str, seconds: float, outcome: str, stack: str, /) -> None:
         """Hear of a request that is over its deadline, and where it was.
 
         Args:
             request: Such as 'GET /path'.
             seconds: How long it has taken.
-            answered: Whether it was answered 504; else there is nobody to answer, or no way to.
+            outcome: What its client gets: 'answered 504', or why nothing yet.
             stack: What `stack` said.
         """
 

@@ -8,6 +8,10 @@ cdef enum:
     INTERRUPTIONS = 2           # how often a thread or task is interrupted before it counts as stuck
 
 
+# What became of a request over its deadline, for the log.
+cdef str ANSWERED, NOBODY_THERE
+
+
 # The thread that notices requests over their deadline.
 cdef class Watchdog:
     cdef PyThread_type_lock lock
@@ -23,7 +27,7 @@ cdef class Watchdog:
     cdef int interrupt(self, unsigned long ident) except -1
     cdef int withdraw(self, unsigned long ident) noexcept
     cdef str stack(self, object subject)
-    cdef int tell(self, str request, uint64_t took_ms, bint answered, str stack) except -1
+    cdef int tell(self, str request, uint64_t took_ms, str outcome, str stack) except -1
     cdef int give_up(self, str request, uint64_t took_ms) except -1
 
 

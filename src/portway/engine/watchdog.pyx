@@ -35,6 +35,9 @@ cdef enum:
     PATIENCE_MOST_MS = 5000
     AFTER_A_FAULT_MS = 1000
 
+cdef str ANSWERED = "answered 504"
+cdef str NOBODY_THERE = "nobody is there to be answered"
+
 
 cdef unsigned long this_thread() noexcept:
     """What `threading.get_ident` returns."""
@@ -121,9 +124,9 @@ cdef class Watchdog:
         except BaseException:
             return ""
 
-    cdef int tell(self, str request, uint64_t took_ms, bint answered, str stack) except -1:
+    cdef int tell(self, str request, uint64_t took_ms, str outcome, str stack) except -1:
         try:
-            self.report.overdue(request, took_ms / 1000.0, answered, stack)
+            self.report.overdue(request, took_ms / 1000.0, outcome, stack)
         except BaseException:
             pass
         return 0

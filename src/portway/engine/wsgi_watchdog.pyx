@@ -11,7 +11,7 @@ from libc.stdint cimport uint64_t
 from portway.engine.connection cimport APPLICATION, Connection
 from portway.engine.core cimport Engine
 from portway.engine.cposix cimport pw_coarse_ms
-from portway.engine.watchdog cimport INTERRUPTIONS, Watchdog
+from portway.engine.watchdog cimport ANSWERED, INTERRUPTIONS, NOBODY_THERE, Watchdog
 
 cdef uint64_t NEVER = <uint64_t>-1
 
@@ -114,5 +114,5 @@ cdef class WSGIWatchdog(Watchdog):
             self.engine.flush_access()      # the thread that would do it may never come back, and the process end for it
         if call.number == number and call.since_ms == since:
             self.interrupt(call.ident)
-        self.tell(request, now - since, answered, stack)
+        self.tell(request, now - since, ANSWERED if answered else NOBODY_THERE, stack)
         return 0

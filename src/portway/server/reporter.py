@@ -110,17 +110,16 @@ class Reporter:
 
         return stacks.of_thread(subject) if isinstance(subject, int) else stacks.of_task(subject)
 
-    def overdue(self, request: str, seconds: float, answered: bool, stack: str) -> None:
+    def overdue(self, request: str, seconds: float, outcome: str, stack: str) -> None:
         """Log a request that is over its deadline.
 
         Args:
             request: 'GET /path'.
             seconds: How long it has taken.
-            answered: Whether its client is told so.
+            outcome: What its client gets, such as 'answered 504'.
             stack: Where it was.
         """
-        end = "answered 504" if answered else "nobody is there to be answered"
-        self._log.entry("error", f"{request} took more than {seconds:.1f} s (--timeout): {end}", stack)
+        self._log.entry("error", f"{request} took more than {seconds:.1f} s (--timeout): {outcome}", stack)
 
     def _next_window(self) -> int:
         """Start a new window if the old one is over; return how many refusals the old one left out."""

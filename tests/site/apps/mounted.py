@@ -114,6 +114,17 @@ class ASGI:
         await send({"type": "lifespan.shutdown.complete"})
 
 
+class Blocking(ASGI):
+    """One that waits for its gate in the event loop's own thread."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let nobody else have a turn until the gate is open."""
+        if scope["type"] == "http":
+            passes(scope["query_string"].decode())
+        await super().__call__(scope, receive, send)
+
+
 asgi = ASGI("first")
 second = ASGI("second")
+blocking = Blocking("blocking")
 failing = ASGI("failing", fails=True)
