@@ -13,7 +13,7 @@ from portway.awslambda import handler
 from portway.awslambda.adapter import LambdaHandler
 from portway.awslambda.emulator.function import Function, command_of
 from tests.awslambda.applications import Application
-from tests.awslambda.emulated import FN, Emulated
+from tests.awslambda.emulated import FN, WAIT_S, Emulated
 from tests.awslambda.peers import needs
 
 Handler = Callable[..., LambdaHandler]
@@ -69,12 +69,13 @@ def client(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Callable[..., Emulated]]:
-    """Make pools that end with the test."""
+    """Make pools that end with the test. Their functions have time, unless the test says otherwise."""
     (tmp_path / "fn.py").write_text(FN)
     pools: list[Emulated] = []
 
     def made(client: str = "portway", handler: str = "fn.handler", **options: Any) -> Emulated:
         own = {name: options.pop(name) for name in ("limit", "reload") if name in options}
+        options.setdefault("timeout_s", WAIT_S)
         function = Function(command_of(client, handler), handler, tmp_path, **options)
         pools.append(Emulated(function, **own))
         return pools[-1]

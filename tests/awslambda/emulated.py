@@ -30,8 +30,8 @@ def handler(event, context):
     if what == "hang": threading.Event().wait()
     if what == "large": return "x" * 7_000_000
     if what == "eat":
-        eaten = []
-        while True: eaten.append(b"y" * 1_000_000)
+        eaten = [b"y" * 1_000_000 for _ in range(400)]
+        threading.Event().wait()
     if what == "fork":
         if os.fork() == 0: threading.Event().wait()
     if what == "both":  # parent and child come back
@@ -72,6 +72,12 @@ class Emulated(Pool):
         """Return the answer to an event, after its environment is free or gone."""
         return self.done(self.submit(json.dumps(event).encode(), **options))
 
+    def ask_until_in_time(self, event: Any) -> Answer:
+        """Return the first answer that is no timeout: a machine that stands still takes a short time away."""
+        while (answer := self.ask(event)).error == "Sandbox.Timedout":
+            pass
+        return answer
+
     def done(self, invocation: Invocation) -> Answer:
         """Return the answer to an invocation, after its environment is free or gone."""
         answer = invocation.wait(WAIT_S)
@@ -101,5 +107,9 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def state(pid: int) -> str:
-    """Return a process's state: "S" sleeping, "T" stopped."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    """Return the states of a process's threads, each once: "S" all of them sleep, "T" all stand still."""
+    try:
+        stats = [thread.read_text() for thread in Path(f"/proc/{pid}/task").glob("*/stat")]
+    except (FileNotFoundError, ProcessLookupError):  # one has ended meanwhile
+        return ""
+    return "".join(sorted({stat.rpartition(")")[2].split()[0] for stat in stats}))

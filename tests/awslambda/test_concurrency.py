@@ -13,7 +13,7 @@ from portway.awslambda.emulator.invocations import Invocations
 from portway.awslambda.emulator.pool import Pool, Throttled
 from tests.awslambda.emulated import WAIT_S, Emulated, body, state, until
 from tests.awslambda.front_doors import Wire, function_url
-from tests.awslambda.test_emulator import STREAMING, called
+from tests.awslambda.test_emulator import called, streams
 from tests.support.waiting import Gate
 
 
@@ -85,7 +85,7 @@ def taken(pool: Emulated) -> bool:
 
 def test_a_worker_that_dies_is_replaced_and_costs_its_own_event_alone(make: Any, tmp_path: Path) -> None:
     gate = Gate(tmp_path / "gate")
-    pool = make("portway", concurrency=2, limit=1, timeout_s=2.0)
+    pool = make("portway", concurrency=2, limit=1, timeout_s=3.0)
     dying = pool.submit(json.dumps({"do": "kill"}).encode())
     assert body(pool.ask({"n": 1}))["event"] == {"n": 1}
     assert pool.done(dying).error == "Sandbox.Timedout"
@@ -104,9 +104,7 @@ def test_a_function_that_cannot_be_initialised(client: str, make: Any, tmp_path:
 
 def test_streams_and_lifespans(make: Any, tmp_path: Path) -> None:
     gate = Gate(tmp_path / "go-on")
-    (tmp_path / "stream.py").write_text(STREAMING)
-    environ = {"PORTWAY_APP": "stream:app", "PORTWAY_RESPONSE_MODE": "stream"}
-    pool = make("portway", "portway.awslambda.main", environ=environ, timeout_s=WAIT_S, concurrency=2)
+    pool = streams(make, tmp_path, grace_s=WAIT_S, concurrency=2)
     first = pool.submit(json.dumps(function_url(Wire(path="/wait"))).encode())
     assert pool.ask(function_url(Wire(path="/"))).whole().endswith(b"firstlast")
     gate.open()

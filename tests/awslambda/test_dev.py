@@ -10,7 +10,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -75,7 +74,7 @@ async def item(name: str, q: int = 0):
 """
 
 STARLETTE = """
-import asyncio, fcntl
+import fcntl
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
@@ -90,7 +89,7 @@ async def hello(request):
 async def events(request):
     async def made():
         yield b"data: first\\n\\n"
-        await asyncio.to_thread(passes, "go-on")
+        passes("go-on")
         yield b"data: last\\n\\n"
     answer = StreamingResponse(made(), media_type="text/event-stream")
     answer.set_cookie("a", "1")
@@ -143,7 +142,7 @@ class Served:
     """A running `portway dev` or `portway emulate`. Ends with SIGINT."""
 
     def __init__(self, directory: Path, *arguments: str, **environ: str) -> None:
-        self._log = directory / "output"
+        self._log = directory / f"output-{len(list(directory.glob('output-*')))}"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "portway", *arguments, "-b", "127.0.0.1:0"],
@@ -152,14 +151,24 @@ class Served:
                 stderr=subprocess.STDOUT,
                 env={"PATH": os.environ["PATH"], "HOME": "/nowhere", **environ},
             )
-        deadline = time.monotonic() + WAIT_S
-        while not (found := re.search(r"http://127\.0\.0\.1:(\d+)", self.log())):
-            assert time.monotonic() < deadline and self.process.poll() is None, self.log()
-        self.port = int(found[1])
+        wait_until(lambda: self._port() or self.process.poll() is not None, "address")
+        assert self._port(), self.log()
+        self.port = int(self._port())
+
+    def _port(self) -> str:
+        found = re.search(r"http://127\.0\.0\.1:(\d+)\b", self.log())
+        return found[1] if found else ""
 
     def log(self) -> str:
         """Return what it wrote."""
         return self._log.read_text()
+
+    def at_rest(self) -> Served:
+        """Wait until no event is under way: the next one needs no further environment."""
+        wait_until(
+            lambda: self.log().count("START RequestId") == self.log().count("REPORT RequestId"), "rest"
+        )
+        return self
 
     def connect(self) -> http.client.HTTPConnection:
         """Return a connection."""
@@ -223,25 +232,31 @@ def test_flask_behind_every_door(door: str, client: str, serve: Serve) -> None:
         "x=1&x=2&y=%2B" if door in ("rest", "alb") else "x=1&y=%2B&x=2",
         "127.0.0.1",
     )
-    form = site.json("/echo/form", "POST", b"a=1&b=%C3%A9", Content_Type="application/x-www-form-urlencoded")
+    kind = "application/x-www-form-urlencoded"
+    form = site.at_rest().json("/echo/form", "POST", b"a=1&b=%C3%A9", Content_Type=kind)
     assert form["form"] == {"a": "1", "b": "é"}
-    response, body = site.ask("/bytes", Accept="image/png")
+    response, body = site.at_rest().ask("/bytes", Accept="image/png")
     assert (response.getheader("content-type"), body) == ("image/png", bytes(range(256)))
-    response, _ = site.ask("/cookies")
+    response, _ = site.at_rest().ask("/cookies")
     assert [value for name, value in response.getheaders() if name.lower() == "set-cookie"] == [
         "a=1; Path=/",
         "b=2; Path=/",
     ]
-    response, _ = site.ask("/nothing")
+    response, _ = site.at_rest().ask("/nothing")
     assert response.status == 404
     assert site.log().count("INIT_START") == 1
 
 
 def test_fastapi_and_its_lifespan(serve: Serve, tmp_path: Path) -> None:
-    site = serve("dev", "site_fast:app", "--as", "lambda:http", "--client", "portway")
-    for number in range(3):
-        assert site.json(f"/items/a?q={number}") == {"name": "a", "q": number, "started": 1}
-    assert site.end() == 0
+    for _ in range(
+        3
+    ):  # Lambda gives a lifespan half a second to end in: not much on a machine that stands still
+        site = serve("dev", "site_fast:app", "--as", "lambda:http", "--client", "portway")
+        for number in range(3):
+            assert site.json(f"/items/a?q={number}") == {"name": "a", "q": number, "started": 1}
+        assert site.end() == 0
+        if (tmp_path / "ended").exists():
+            break
     assert (tmp_path / "ended").exists()
 
 
@@ -280,16 +295,7 @@ def test_a_stream_through_a_rest_api(serve: Serve, tmp_path: Path) -> None:
 
 
 def test_limits_of_the_doors(serve: Serve) -> None:
-    site = serve(
-        "dev",
-        "site_flask:app",
-        "--as",
-        "lambda:http",
-        "--function-timeout",
-        "1",
-        "-e",
-        "PORTWAY_DEADLINE_MARGIN=0",
-    )
+    site = serve("dev", "site_flask:app", "--as", "lambda:http", "--function-timeout", "20")
     kind = "application/octet-stream"
     assert site.json("/echo/x", "POST", b"x" * 4_000_000, Content_Type=kind)["length"] == 4_000_000
     response, _ = site.ask("/echo/x", "POST", b"x" * 5_000_000, Content_Type=kind)  # over 6 MB as base64
@@ -298,12 +304,19 @@ def test_limits_of_the_doors(serve: Serve) -> None:
     assert response.status == 413
     response, body = site.ask("/large")  # the handler names the limit
     assert response.status == 500 and b"the limit of API Gateway HTTP API is" in body
-    for path in ("/crash", "/hang"):
-        response, body = site.ask(path)
-        assert (response.status, json.loads(body)) == (500, {"message": "Internal Server Error"})
-        assert site.json("/echo/x")["path"] == "x"
-    assert "Task timed out after 1.00 seconds" in site.log()
+    response, body = site.ask("/crash")
+    assert (response.status, json.loads(body)) == (500, {"message": "Internal Server Error"})
+    assert site.json("/echo/x")["path"] == "x"
     assert "Error Type: Runtime.ExitError" in site.log()
+
+
+def test_the_time_limit_of_the_function(serve: Serve) -> None:
+    options = ("--function-timeout", "1", "-e", "PORTWAY_DEADLINE_MARGIN=0")
+    site = serve("dev", "site_flask:app", "--as", "lambda:http", *options)
+    response, body = site.ask("/hang")
+    assert (response.status, json.loads(body)) == (500, {"message": "Internal Server Error"})
+    assert "Task timed out after 1.00 seconds" in site.log()
+    wait_until(lambda: site.ask("/echo/x")[0].status == 200, "answer in time")
 
 
 def test_cors_of_the_door(serve: Serve) -> None:
@@ -344,8 +357,17 @@ def test_throttled(serve: Serve) -> None:
     wait_until(lambda: "START RequestId" in site.log(), "START line", WAIT_S)
     response, body = site.ask("/echo/x")
     assert (response.status, json.loads(body)["Reason"]) == (429, "ConcurrentInvocationLimitExceeded")
-    assert first.getresponse().status == 504  # the handler's own answer, before the deadline
+    assert late_status(site, first) == 504
     first.close()
+
+
+def late_status(site: Served, asked: http.client.HTTPConnection) -> int:
+    """Return the status for an application that hangs: the handler's own answer, just before the deadline.
+
+    On a machine that stands still at that moment it is the door's; then another one is asked for.
+    """
+    status = asked.getresponse().status
+    return status if status == 504 else site.ask("/hang")[0].status
 
 
 def test_a_handler_of_ones_own_and_its_variables(serve: Serve) -> None:
@@ -419,7 +441,7 @@ def test_several_events_at_once_and_extensions(serve: Serve, tmp_path: Path) -> 
     first = site.connect()
     first.request("GET", "/hang")
     assert site.json("/echo/x")["path"] == "x"
-    assert first.getresponse().status == 504
+    assert late_status(site, first) == 504
     first.close()
 
 

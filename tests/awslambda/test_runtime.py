@@ -17,7 +17,7 @@ from portway.awslambda.runtime.api import RuntimeAPI
 from tests.awslambda.front_doors import Wire, answered, function_url, http_api, rest
 from tests.awslambda.functions import FN
 from tests.awslambda.runtime_api import Function, Posted, RuntimeAPIServer
-from tests.support.waiting import Gate
+from tests.support.waiting import Gate, wait_until
 
 Start = Callable[..., Function]
 
@@ -222,17 +222,22 @@ def test_a_runtime_api_that_refuses(api: RuntimeAPIServer, start: Start) -> None
 def test_a_runtime_api_that_does_not_answer_in_time(api: RuntimeAPIServer) -> None:
     api.faults = {"response": ["hang"]}
     client = RuntimeAPI(api.address, timeout_s=0.1)
-    for number in (api.send({}), api.send({})):
-        given = client.next()
-        assert given.request_id == number
-        if api.faults["response"]:
-            with pytest.raises(RuntimeAPIError, match=r"no answer within 0\.1 seconds"):
-                client.respond(number, b"1")
-        else:
-            client.respond(number, b"2")
-    assert [call for call in api.calls if call.endswith("/response")] == [
-        f"POST invocation/{posted}/response" for posted in dict.fromkeys(api.fetched)
-    ]  # not tried again
+    first = api.send({})
+    assert client.next().request_id == first
+    with pytest.raises(RuntimeAPIError, match=r"no answer within 0\.1 seconds"):
+        client.respond(first, b"1")
+    second = api.send({})
+    assert client.next().request_id == second
+
+    def taken() -> bool:
+        try:
+            client.respond(second, b"2")
+        except RuntimeAPIError:  # a machine that stands still takes so short a time away
+            return False
+        return True
+
+    wait_until(taken, "answer that is taken")
+    assert api.calls.count(f"POST invocation/{first}/response") == 1  # not tried again
     client.close()
 
 
@@ -442,11 +447,18 @@ def test_failures_of_a_streaming_application(api: RuntimeAPIServer, start: Start
 
 def test_deadlines_of_a_streaming_application(api: RuntimeAPIServer, start: Start) -> None:
     function = start("fn:asgi", PORTWAY_RESPONSE_MODE="stream")
+    assert prelude(api.ask(function_url(Wire(path="/events"))))["statusCode"] == 200
     posted = api.ask(function_url(Wire(path="/late")), seconds=0.8)
     assert prelude(posted)["statusCode"] == 504
-    posted = api.ask(function_url(Wire(path="/never")), seconds=0.8)
-    assert prelude(posted)["statusCode"] == 200
-    assert posted.trailers["lambda-runtime-function-error-type"] == "CancelledError"
+
+    def cancelled() -> bool:
+        posted = api.ask(function_url(Wire(path="/never")), seconds=0.8)
+        if prelude(posted)["statusCode"] == 504:  # nothing had left when its time was up
+            return False
+        return posted.trailers["lambda-runtime-function-error-type"] == "CancelledError"
+
+    # A machine that stands still takes the time of one: to begin, or to end when it is cancelled.
+    assert any(cancelled() for _ in range(5))
     assert "the invocation is about to time out" in function.log()
 
 
@@ -461,7 +473,8 @@ def test_what_comes_after_the_answer_is_done_before_the_next_event(
 
 def test_an_application_that_cannot_be_interrupted(api: RuntimeAPIServer, start: Start) -> None:
     function = start("fn:stuck")
-    answer = answered("http-api", api.ask(http_api(Wire(path="/stuck")), seconds=0.5).json())
+    assert answered("http-api", api.ask(http_api(Wire())).json()).status == 200
+    answer = answered("http-api", api.ask(http_api(Wire(path="/stuck")), seconds=2.0).json())
     assert (answer.status, answer.body) == (504, b"Gateway Timeout\n")
     assert function.process.poll() is None
     assert "the application cannot be interrupted" in function.log()
@@ -526,8 +539,7 @@ def test_multi_concurrency(api: RuntimeAPIServer, start: Start, tmp_path: Path) 
     function = start("fn:pid", AWS_LAMBDA_MAX_CONCURRENCY="3")
     numbers = [api.send({"n": n}) for n in range(3)]
     # Each answers only when all three are inside: one process could not.
-    while not all((tmp_path / f"in-{n}").exists() for n in range(3)):
-        assert function.process.poll() is None
+    wait_until(lambda: all((tmp_path / f"in-{n}").exists() for n in range(3)), "three inside")
     gate.open()
     posted = [api.get() for _ in numbers]
     assert len({one.json()["pid"] for one in posted}) == 3

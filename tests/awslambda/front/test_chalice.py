@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.support.processes import APPS, COMMAND, DEADLINE_S, Portway
+from tests.support.waiting import wait_until
 
 CHALICE = "from chalice.cli import main; main()"
 PROJECT = APPS / "notes"
@@ -355,7 +356,8 @@ def test_a_handler_that_takes_too_long() -> None:
         served = Served(server.ready().address[1])
         found = served.get("/meet/ann", {"X-Name": "ann"})
         assert (found.status, found.json) == (504, {"message": "Endpoint request timed out"})
-        assert served.get("/").status == 200
+        # A fifth of a second is short for a quick answer, too, on a machine that stands still.
+        wait_until(lambda: served.get("/").status == 200, "answer in time")
         server.wait_for("took longer than 0.2 s and was answered without the handler, which goes on")
         assert server.stop() == 0
 

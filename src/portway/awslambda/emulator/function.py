@@ -42,6 +42,7 @@ class Function:
         environ: The function's own environment variables.
         snapstart: Whether it is initialised for a snapshot (`AWS_LAMBDA_INITIALIZATION_TYPE`).
         init_limit_s: How long its initialisation may take.
+        grace_s: What its processes get at their end beyond what Lambda gives them.
         concurrency: How many events a multi-concurrency environment takes at once; 0 for an ordinary one.
         extensions: The directory of external extensions, or None.
     """
@@ -56,6 +57,7 @@ class Function:
     environ: Mapping[str, str] = field(default_factory=dict)
     snapstart: bool = False
     init_limit_s: float = INIT_LIMIT_S
+    grace_s: float = 0.0
     concurrency: int = 0
     extensions: Path | None = None
 

@@ -113,14 +113,15 @@ class Sandbox:
             reason: SPINDOWN, TIMEOUT or FAILURE.
             between: Called when the runtime has ended.
         """
-        deadline = time.monotonic() + _SHUTDOWN_S
+        grace_s = self._function.grace_s
+        deadline = time.monotonic() + _SHUTDOWN_S + grace_s
         runtime = self.runtime
         if runtime is not None:
             if reason == "SPINDOWN" and len(self._extensions):
                 self.thaw()
                 runtime.signal(signal.SIGTERM)
                 internal = len(self._extensions) > len(self._extensions.processes)
-                self._changed.wait_for(lambda: self.gone, _TERM_S[internal])
+                self._changed.wait_for(lambda: self.gone, _TERM_S[internal] + grace_s)
             runtime.signal(signal.SIGKILL)
             self._changed.wait_for(lambda: self.gone)
         between()
