@@ -7,6 +7,7 @@ import contextlib
 import gc
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -136,5 +137,53 @@ def test_an_asgi_engine_leaves_nothing(tls: bool) -> None:
         await engine.wait_closed()
 
     asyncio.run(serve())
+    gc.collect()
+    assert alive() == NOTHING
+
+
+class ShortLoop(asyncio.SelectorEventLoop):
+    """An event loop with which, once `short` is set, one task cannot be made."""
+
+    short = False
+
+    def get_debug(self) -> bool:
+        """Fail, but not for a handle of the loop's own."""
+        if self.short and sys._getframe(1).f_code.co_name != "__init__":
+            self.short = False
+            raise MemoryError
+        return super().get_debug()
+
+
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_a_request_whose_task_cannot_be_made_leaves_nothing(pipelined: bool) -> None:
+    async def app(scope: dict[str, Any], receive: Callable[[], Any], send: Callable[[Any], Any]) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, ShortLoop)
+        loop.short = True
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    def ask(address: tuple[str, int]) -> None:
+        request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+        with connected(address, False) as client:
+            client.sendall(request * 2 if pipelined else request)
+            answer = b""
+            while not answer.endswith(b"ok"):
+                answer += client.recv(65536)
+            if not pipelined:
+                client.sendall(request)
+            assert client.recv(65536) == b""
+
+    async def serve() -> None:
+        with listening() as sock:
+            engine = ASGIEngine(app, Settings(), loop=asyncio.get_running_loop())
+            engine.add_listener(sock)
+            engine.start()
+            await asyncio.to_thread(ask, sock.getsockname())
+            engine.drain(600)
+            await asyncio.wait_for(engine.wait_closed(), 10)
+
+    with asyncio.Runner(loop_factory=ShortLoop) as runner:
+        runner.run(serve())
     gc.collect()
     assert alive() == NOTHING

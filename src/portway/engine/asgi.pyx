@@ -310,7 +310,11 @@ cdef class ASGIEngine(ASGIBase):
         self.running += 1
         if self.limited:
             link_move(&exchange.limit, &self.timed, pw_coarse_ms())
-        return self.run(exchange)
+        try:
+            return self.run(exchange)
+        except BaseException:
+            exchange.leave()                # it has no task that would
+            raise
 
     cdef int run(self, Exchange exchange) except -1:
         """Make the request's Task and run its first step now, as part of the batch.
