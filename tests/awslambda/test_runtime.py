@@ -504,6 +504,16 @@ def test_sigterm_ends_the_lifespan(api: RuntimeAPIServer, start: Start) -> None:
     assert "lifespan is shut down" in function.log()
 
 
+def test_sigterm_while_an_answer_is_posted_ends_the_process(api: RuntimeAPIServer, start: Start) -> None:
+    api.faults = {"response": ["hang"]}
+    function = start("fn:asgi", PORTWAY_RESPONSE_MODE="stream")
+    api.send(function_url(Wire(path="/events")))
+    wait_until(lambda: not api.faults["response"], "answer that hangs")
+    function.terminate()
+    assert function.wait() == 0
+    assert "lifespan is shut down" in function.log()
+
+
 def test_without_a_lifespan_no_extension_is_registered(api: RuntimeAPIServer, start: Start) -> None:
     function = start("fn:app")
     api.ask(http_api(Wire()))

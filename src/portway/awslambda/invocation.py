@@ -19,6 +19,9 @@ context: Any = None
 forked = False
 """Whether this process is a child that the application forked: it must not answer as well."""
 
+ending = False
+"""Whether SIGTERM has come: no further event is fetched."""
+
 
 def _note_fork() -> None:
     global forked

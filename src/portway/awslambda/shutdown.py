@@ -11,6 +11,8 @@ import os
 import signal
 import sys
 
+from . import invocation
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +36,7 @@ def at_sigterm(function: Callable[[], None], *, ask: bool) -> None:
 
     def stopped(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        invocation.ending = True  # whatever the exit below interrupts takes it for the application's
         if os.getpid() == pid:
             function()
         sys.exit(0)

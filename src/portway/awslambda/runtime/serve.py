@@ -95,9 +95,9 @@ def serve(api: RuntimeAPI, function: Callable[[Any, Any], Any]) -> None:
     """Fetch and answer events for ever.
 
     Raises:
-        SystemExit: The Runtime API is gone.
+        SystemExit: The Runtime API is gone, or SIGTERM came in the middle of an event.
     """
-    while True:
+    while not invocation.ending:
         try:
             given = api.next()
         except RuntimeAPIError as error:
@@ -110,6 +110,7 @@ def serve(api: RuntimeAPI, function: Callable[[Any, Any], Any]) -> None:
             api.close()
         finally:
             invocation.context = None
+    raise SystemExit(0)
 
 
 def _answer(api: RuntimeAPI, function: Callable[[Any, Any], Any], given: Invocation) -> None:
