@@ -73,6 +73,8 @@ cdef class Strand:
 
     def __dealloc__(self):
         died(ALIVE_STRANDS)
+        if self.file >= 0:
+            close(self.file)                # what prepared it did not come to send it
         free(self.input)
         PyMem_Free(self.out.data)
         PyMem_Free(self.held.data)

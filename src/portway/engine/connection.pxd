@@ -43,6 +43,9 @@ cdef class Segment:
     cdef uint64_t size
 
 
+cdef Segment part_of_file(int fd, off_t at, uint64_t size, bint own)
+
+
 cdef class Connection(Watched):
     # Who: at any time one thread owns a connection (`busy`); all of it changes under the GIL.
     cdef uint8_t state
@@ -117,9 +120,7 @@ cdef class Connection(Watched):
     ) except -2
     cdef int transmit_file(self, Poller poller, int fd, off_t at, uint64_t size, object owner) except -2
     cdef int park_file(self, int fd, off_t at, uint64_t size, bint own) except -1
-    cdef int transmit_head_and_file(
-        self, Poller poller, const char* data, size_t size, int fd, off_t at, uint64_t file_size
-    ) except -2
+    cdef int transmit_head_and_file(self, Poller poller, const char* data, size_t size, Segment file) except -2
     cdef int park(self, const char* data, size_t size, object owner) except -2
     cdef int append(self, Segment segment) except -1
     cdef int spool_bytes(self, const char* data, size_t size, Segment segment) except -2

@@ -60,6 +60,20 @@ cdef class Segment:
             close(self.fd)
 
 
+cdef Segment part_of_file(int fd, off_t at, uint64_t size, bint own):
+    """A part of a file.
+
+    Args:
+        own: whether the descriptor is closed with it; else it must stay open for as long.
+    """
+    cdef Segment segment = Segment.__new__(Segment)
+    segment.fd = fd
+    segment.own_fd = own
+    segment.at = at
+    segment.size = size
+    return segment
+
+
 cdef class Connection(Watched):
     def __cinit__(self):
         self.fd = -1
@@ -384,30 +398,18 @@ cdef class Connection(Watched):
         return self.flush(poller)
 
     cdef int park_file(self, int fd, off_t at, uint64_t size, bint own) except -1:
-        """Put a part of a file behind what is parked.
+        """Put a part of a file behind what is parked; see `part_of_file`."""
+        return self.append(part_of_file(fd, at, size, own))
 
-        Args:
-            own: whether the descriptor is closed with it; else it must stay open for as long.
-        """
-        cdef Segment segment = Segment.__new__(Segment)
-        segment.fd = fd
-        segment.own_fd = own
-        segment.at = at
-        segment.size = size
-        return self.append(segment)
-
-    cdef int transmit_head_and_file(
-        self, Poller poller, const char* data, size_t size, int fd, off_t at, uint64_t file_size
-    ) except -2:
-        """Send a response head and a part of a file behind it, whose descriptor is the connection's from now on.
+    cdef int transmit_head_and_file(self, Poller poller, const char* data, size_t size, Segment file) except -2:
+        """Send a response head and a part of a file behind it.
 
         Nothing may be parked. At most FIRST bytes of the file are sent now; `writable` tells that more could be.
         """
         cdef ssize_t got = 0
         if self.broken:
-            close(fd)
             return DEAD
-        self.sent += size + file_size
+        self.sent += size + file.size
         if self.tls is None:
             self.writable = 0
             # MSG_MORE: the head waits for the file's first bytes, and both leave in one packet
@@ -415,15 +417,13 @@ cdef class Connection(Watched):
             if got < 0:
                 if errno != EAGAIN and errno != EWOULDBLOCK and errno != EINTR:
                     self.broken = 1
-                    close(fd)
                     return DEAD
                 got = 0
             if <size_t>got < size:
                 poller.arm(self, WRITABLE)
         if <size_t>got < size and self.park(data + got, size - got, None) < 0:
-            close(fd)
             return DEAD
-        self.park_file(fd, at, file_size, True)
+        self.append(file)
         return self.flush(poller, False, FIRST)
 
     cdef int flush(self, Poller poller, bint memory_only=False, uint64_t most=0) except -2:

@@ -17,7 +17,7 @@ from portway.engine.codings cimport CODINGS, Accepted, accept_more, accept_nothi
 from portway.engine.conditions cimport (
     Conditions, Validators, add_condition, make_validators, precondition, put_validators,
 )
-from portway.engine.connection cimport DEAD, FLUSH
+from portway.engine.connection cimport DEAD, FLUSH, Segment, part_of_file
 from portway.engine.cposix cimport EAGAIN, EMFILE, ENFILE, ENOMEM, close, time
 from portway.engine.folder cimport SUFFIX_MOST
 from portway.engine.forwarded cimport Claim, claim_kind
@@ -164,17 +164,18 @@ cdef class StaticEngine(Engine):
 
     cdef int answer(self, Connection c, Strand strand) except -1:
         """Send what `route` has prepared."""
+        cdef Segment file
         cdef int fd = strand.file
-        strand.file = -1
         if strand.range_count:
+            strand.file = -1
             self.send_parts(c, strand, fd)
         elif fd < 0:
             c.transmit(self.poller, strand.out.data, strand.out.size, NULL, 0, None)
         else:
+            file = part_of_file(fd, strand.file_at, strand.file_size, True)
+            strand.file = -1
             self.step_aside(strand)
-            c.transmit_head_and_file(
-                self.poller, strand.out.data, strand.out.size, fd, strand.file_at, strand.file_size
-            )
+            c.transmit_head_and_file(self.poller, strand.out.data, strand.out.size, file)
             self.step_back(strand)
         self.count(c)
         c.state = FLUSH
@@ -435,9 +436,9 @@ cdef class StaticEngine(Engine):
                     return 0
                 if i < count:
                     wanted = &strand.ranges[i]
-                    owned = i == count - 1
                     c.sent += wanted.last - wanted.first + 1
-                    c.park_file(fd, wanted.first, wanted.last - wanted.first + 1, owned)
+                    c.park_file(fd, wanted.first, wanted.last - wanted.first + 1, i == count - 1)
+                    owned = i == count - 1
         finally:
             if not owned:
                 c.drop_parked()             # nothing that is parked may use what is closed
