@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from tests.support.certificates import certificate
 from tests.support.processes import Portway
+from tests.support.waiting import wait_until
 
 APPS = Path(__file__).parent / "apps"
 ROOT = APPS.parent.parent.parent
@@ -21,11 +24,17 @@ ASGI_WAYS = ("asgi-epoll", "asgi-poll", "asgi-epoll-uvloop", "asgi-poll-uvloop")
 WAYS = (*WSGI_WAYS, *ASGI_WAYS)
 # For tests of what the bytes of a connection go through; parsing and refusing are the same above TLS.
 TLS_WAYS = ("wsgi-epoll-tls", "wsgi-poll-tls", "asgi-epoll-tls", "asgi-poll-tls")
-# Everything small and short, so that a limit is reached with little and a deadline soon.
+# Everything small, so that a limit is reached with little.
 TIGHT = (
     *("--limit-request-line", "300", "--limit-request-field-size", "300", "--limit-request-head", "700"),
     *("--limit-request-fields", "10", "--limit-request-body", "100000", "--body-memory", "4096"),
-    *("--header-timeout", "0.4", "--body-timeout", "0.4", "--keep-alive", "0.4", "--write-timeout", "0.4"),
+)
+# Only for tests that wait for a deadline: what must beat one fails when the machine stands still (`paced`).
+DEADLINE_S = 0.4
+HURRIED = tuple(
+    part
+    for deadline in ("header-timeout", "body-timeout", "keep-alive", "write-timeout")
+    for part in (f"--{deadline}", str(DEADLINE_S))
 )
 
 
@@ -68,3 +77,17 @@ server = server_fixture("app")
 """With every default."""
 tight = server_fixture("app", *TIGHT)
 """With limits that are soon reached."""
+hurried = server_fixture("app", *HURRIED)
+"""With deadlines that fall soon."""
+
+
+@contextlib.contextmanager
+def standing_still(server: Portway) -> Iterator[None]:
+    """Stop the worker meanwhile."""
+    (worker,) = server.workers()
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        wait_until(lambda: " T " in Path(f"/proc/{worker}/stat").read_text(), "stop")
+        yield
+    finally:
+        os.kill(worker, signal.SIGCONT)

@@ -1,14 +1,16 @@
-"""Clients that stop or crawl: who is cut, and with what answer. The deadlines of these servers are 0.4 s."""
+"""Clients that stop or crawl: who is cut, and with what answer. The deadlines of these servers are short."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+import threading
 
 import pytest
 
-from tests.engine.conftest import TLS_WAYS, WAYS, server_fixture
+from tests.engine.conftest import DEADLINE_S, TLS_WAYS, WAYS, server_fixture, standing_still
 from tests.engine.wire import GET, Wire
+from tests.support.pace import Pace, paced
 from tests.support.processes import Portway
 
 HEAD = GET % b"/hello"
@@ -16,75 +18,109 @@ POST = b"POST %s HTTP/1.1\r\nHost: portway.test\r\nContent-Length: 10\r\n\r\n"
 CRUMB_S = 0.1
 STALLED = "reader stalled for write-timeout"
 
-impatient = server_fixture("app", "--write-timeout", "0.4", ways=(*WAYS, *TLS_WAYS))
+WRITE_S = 0.8
+
+impatient = server_fixture("app", "--write-timeout", str(WRITE_S), ways=(*WAYS, *TLS_WAYS))
 
 
-def crumbs(wire: Wire, data: bytes) -> bytes:
+def crumbs(wire: Wire, data: bytes, pace: Pace | None = None) -> bytes:
     """Send a byte every tenth of a second until the server answers; return the beginning of its answer."""
     wire.sock.settimeout(CRUMB_S)
     for byte in itertools.chain(data, b"x" * 100):
-        wire.send(bytes([byte]))
+        wire.send_some([bytes([byte])])
+        if pace is not None:
+            pace.step()
         with contextlib.suppress(TimeoutError):
             return wire.sock.recv(65536)
     raise AssertionError("the server let a slow client go on for ever")
 
 
 @pytest.mark.parametrize("data", [b"G", b"GET / HTTP/1.1\r\n", HEAD[:-2], HEAD[:-1]])
-def test_a_head_that_stops(tight: Portway, data: bytes) -> None:
-    with Wire(tight.address) as wire:
-        wire.send(data)
-        response = wire.final()
-        assert (response.status, response.closes) == (408, True)
-        wire.end()
+def test_a_head_that_stops(hurried: Portway, data: bytes) -> None:
+    for pace in paced(DEADLINE_S):
+        with pace, Wire(hurried.address) as wire:
+            wire.send(data)
+            pace.over()
+            response = wire.final()
+            assert (response.status, response.closes) == (408, True)
+            wire.end()
 
 
-def test_a_head_in_crumbs(tight: Portway) -> None:
+def test_a_head_in_crumbs(hurried: Portway) -> None:
     """Every byte comes in time, the head as a whole does not."""
-    with Wire(tight.address) as wire:
-        assert crumbs(wire, HEAD).startswith(b"HTTP/1.1 408 ")
+    for pace in paced(DEADLINE_S):
+        with pace, Wire(hurried.address) as wire:
+            wire.send(HEAD[:1])
+            pace.over()
+            assert crumbs(wire, HEAD[1:]).startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_head_in_crumbs_on_a_connection_that_was_used(tight: Portway) -> None:
-    with Wire(tight.address) as wire:
-        assert wire.get("/hello").status == wire.get("/hello").status == 200
-        assert crumbs(wire, HEAD).startswith(b"HTTP/1.1 408 ")
+def test_a_head_in_crumbs_on_a_connection_that_was_used(hurried: Portway) -> None:
+    for pace in paced(DEADLINE_S):
+        with pace, Wire(hurried.address) as wire:
+            assert wire.get("/hello").status == wire.get("/hello").status == 200
+            wire.send(HEAD[:1])
+            pace.over()
+            assert crumbs(wire, HEAD[1:]).startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize("data", [HEAD, POST % b"/echo" + b"0123456789"])
+def test_what_came_in_time_is_answered_however_late_it_is_read(hurried: Portway, data: bytes) -> None:
+    """The worker stands still until the deadline is long over: that is no fault of the client."""
+    for pace in paced(DEADLINE_S):
+        with pace, Wire(hurried.address) as wire:
+            wire.send(HEAD + data[:-5])
+            assert wire.final().body == b"hello"
+            with standing_still(hurried):
+                wire.send(data[-5:])
+                pace.over()
+                threading.Event().wait(DEADLINE_S * 2)
+            assert wire.final().status == 200
 
 
 @pytest.mark.parametrize("data", [b"", b"\r\n"])
-def test_silence_is_closed_without_a_word(tight: Portway, data: bytes) -> None:
-    with Wire(tight.address) as wire:
-        wire.send(data)
+def test_silence_is_closed_without_a_word(hurried: Portway, data: bytes) -> None:
+    with Wire(hurried.address) as wire:
+        wire.send_some([data])
         wire.end()
 
 
-def test_an_idle_connection_is_closed_without_a_word(tight: Portway) -> None:
-    with Wire(tight.address) as wire:
-        assert not wire.get("/hello").closes
-        wire.end()
+def test_an_idle_connection_is_closed_without_a_word(hurried: Portway) -> None:
+    for pace in paced(DEADLINE_S):
+        with pace, Wire(hurried.address) as wire:
+            assert not wire.get("/hello").closes
+            pace.over()
+            wire.end()
 
 
 @pytest.mark.parametrize("data", [b"", b"12345"])
-def test_a_body_that_stops(tight: Portway, data: bytes) -> None:
-    with Wire(tight.address) as wire:
-        wire.send(POST % b"/echo" + data)
-        response = wire.final()
-        assert (response.status, response.closes) == (408, True)
-        wire.end()
+def test_a_body_that_stops(hurried: Portway, data: bytes) -> None:
+    for pace in paced(DEADLINE_S):
+        with pace, Wire(hurried.address) as wire:
+            wire.send(POST % b"/echo" + data)
+            pace.over()
+            response = wire.final()
+            assert (response.status, response.closes) == (408, True)
+            wire.end()
 
 
-def test_a_body_in_crumbs_is_waited_for(tight: Portway) -> None:
+def test_a_body_in_crumbs_is_waited_for(hurried: Portway) -> None:
     """The deadline of a body is one of silence: a slow line may upload something."""
-    with Wire(tight.address) as wire:
-        wire.send(POST % b"/echo")
-        assert crumbs(wire, b"0123456789").endswith(b"\r\n\r\n0123456789")
+    for pace in paced(DEADLINE_S / 2):
+        with pace, Wire(hurried.address) as wire:
+            wire.send(POST % b"/echo")
+            pace.step()
+            assert crumbs(wire, b"0123456789", pace).endswith(b"\r\n\r\n0123456789")
 
 
-def test_a_body_that_nobody_reads_and_that_stops(tight: Portway) -> None:
+def test_a_body_that_nobody_reads_and_that_stops(hurried: Portway) -> None:
     """ASGI answers first and then waits a little for the rest; WSGI wants the body before it calls."""
-    with Wire(tight.address) as wire:
-        wire.send(POST % b"/hello")
-        assert wire.final().status in (200, 408)
-        wire.end()
+    for pace in paced(DEADLINE_S):
+        with pace, Wire(hurried.address) as wire:
+            wire.send(POST % b"/hello")
+            pace.over()
+            assert wire.final().status in (200, 408)
+            wire.end()
 
 
 @pytest.mark.parametrize("path", [b"/big?30000000", b"/stream?30000000"])
@@ -115,12 +151,13 @@ def test_a_reader_that_stops_and_talks(impatient: Portway) -> None:
 def test_a_reader_that_crawls(impatient: Portway) -> None:
     """Slow is not stalled: each pause is shorter than the deadline, all together are much longer."""
     size = 6_000_000
-    with Wire(impatient.address, receive_buffer=65536) as wire:
-        wire.send(GET % b"/big?%d" % size)
-        for turn in range(1, 11):
-            # less than that TCP does not tell the server of; TLS gives it out in records of 16 KiB
-            while len(wire.received) < turn * 65536:
-                assert wire.more()
-            with pytest.raises(AssertionError):
-                impatient.wait_for("this line never comes", timeout_s=0.15)
-        assert wire.final().body == b"x" * size
+    for pace in paced(WRITE_S / 2):
+        with pace, Wire(impatient.address, receive_buffer=65536) as wire:
+            wire.send(GET % b"/big?%d" % size)
+            for turn in range(1, 13):
+                # less than that TCP does not tell the server of; TLS gives it out in records of 16 KiB
+                while len(wire.received) < turn * 65536:
+                    assert wire.more()
+                    pace.step()
+                threading.Event().wait(0.15)
+            assert wire.final().body == b"x" * size

@@ -373,9 +373,9 @@ cdef class Acceptor(Transferor):
         self.close_connection(c)
         return True
 
-    cdef int continue_drain(self) except -1:
+    cdef int continue_drain(self, uint64_t heard_ms) except -1:
         """Close what idles."""
-        cdef bint late = self.now_ms >= self.drain_until_ms
+        cdef bint late = heard_ms >= self.drain_until_ms
         self.end_waiting(&self.idle, late)
         self.end_waiting(&self.fresh, late)
         self.end_waiting(&self.heads, late)

@@ -33,4 +33,5 @@ cdef class ASGIEngine(ASGIBase):
     cdef int serve_portable(self, Watched watched, uint32_t what) except -1
     cdef int end(self) except -1
     cdef int tell_streams(self, bint all) except -1
+    cdef double until_tick_s(self) noexcept
     cdef int start_watchdog(self) except -1

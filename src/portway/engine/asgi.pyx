@@ -170,9 +170,14 @@ cdef class ASGIEngine(ASGIBase):
         if self.stopped:
             self.end()
         else:
-            self.timer = self.loop.call_later(0.1 if self.draining else TICK_MS / 1000, self.on_timer)
+            self.timer = self.loop.call_later(self.until_tick_s(), self.on_timer)
 
-    cdef int continue_drain(self) except -1:
+    cdef double until_tick_s(self) noexcept:
+        """How long the timer sleeps: a deadline set meanwhile may be due before the first one of now."""
+        cdef uint64_t due = self.next_tick_ms(), most = 100 if self.draining else TICK_MS
+        return least(due - self.now_ms + 1 if due > self.now_ms else 1, most) / 1000.0
+
+    cdef int continue_drain(self, uint64_t heard_ms) except -1:
         cdef uint64_t before = least(TOLD_MS, <uint64_t>(self.drain_wanted * 200))
         cdef bint all = self.now_ms + before >= self.drain_until_ms
         self.tell_streams(all)
@@ -180,7 +185,7 @@ cdef class ASGIEngine(ASGIBase):
             self.told_all = True
             # a tick that comes late, on a busy machine, must leave them time all the same
             self.drain_until_ms = max(self.drain_until_ms, self.now_ms + before // 2)
-        return ASGIBase.continue_drain(self)
+        return ASGIBase.continue_drain(self, heard_ms)
 
     cdef int tell_streams(self, bint all) except -1:
         """Tell applications that their server ends: streams of events, whose clients connect again, or all requests."""

@@ -115,6 +115,7 @@ cdef class Base:
     cdef uint64_t spool_after
 
     cdef Strand new_strand(self, int index)
+    cdef uint64_t next_tick_ms(self) noexcept
     cdef int turn_timeout(self) except -2
     cdef int tick(self) except -1
     cdef int place(self, Connection c) except -1
@@ -124,7 +125,7 @@ cdef class Base:
     cdef int64_t open_connections(self) noexcept
     cdef int64_t all_idle(self) noexcept
     cdef bint batch_left(self) noexcept
-    cdef int expire(self, Queue* queue, int status, const char* why) except -1
+    cdef int expire(self, Queue* queue, uint64_t heard_ms, int status, const char* why) except -1
     cdef int expire_fresh(self) except -1
     cdef bint has_input(self, Connection c) noexcept
     cdef int count(self, Connection c, uint64_t now=*) except -1
@@ -138,7 +139,7 @@ cdef class Base:
     cdef int cut_body(self, Connection c) except -1
     # what the classes below add
     cdef int begin_drain(self) except -1
-    cdef int continue_drain(self) except -1
+    cdef int continue_drain(self, uint64_t heard_ms) except -1
     cdef int resume_accepting(self) except -1
     cdef int on_head(self, Connection c, Strand strand, const char* data) except -1
     cdef int on_piece(self, Connection c, const char* data, size_t size) except -1

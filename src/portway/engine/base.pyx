@@ -31,6 +31,7 @@ from portway.engine.proxied cimport PROXY_V1, PROXY_V2
 cdef enum:
     FRESH_MS = 5000             # how long an idle connection keeps its memo and buffers
     LINGER_MS = 2000
+    TICK_APART_MS = 50
 
 
 cdef double DRAIN_IDLE_S = 1.5
@@ -225,20 +226,25 @@ cdef class Base:
     cdef int64_t all_idle(self) noexcept:
         return self.idle.count
 
-    cdef int turn_timeout(self) except -2:
-        """Milliseconds until something is due, -1 when nothing is."""
+    cdef uint64_t next_tick_ms(self) noexcept:
+        """When the next tick has a deadline of a client to look at, the largest number if there is none."""
         cdef Queue* queues[6]
         cdef Link* first
-        cdef uint64_t due = 0, soonest = <uint64_t>-1
+        cdef uint64_t soonest = <uint64_t>-1
         cdef int i
-        if self.again:
-            return 0
         queues[:] = [&self.heads, &self.bodies, &self.fresh, &self.idle, &self.writing, &self.lingering]
         for i in range(6):
             first = queue_first(queues[i])
             if first != NULL and queues[i].timeout_ms:
-                due = first.since_ms + queues[i].timeout_ms
-                soonest = least(soonest, due)
+                soonest = least(soonest, first.since_ms + queues[i].timeout_ms)
+        return max(soonest, self.ticked_ms + TICK_APART_MS)
+
+    cdef int turn_timeout(self) except -2:
+        """Milliseconds until something is due, -1 when nothing is."""
+        cdef uint64_t soonest
+        if self.again:
+            return 0
+        soonest = self.next_tick_ms()
         if self.draining:
             soonest = least(soonest, self.now_ms + 100)
         if self.paused:
@@ -253,13 +259,18 @@ cdef class Base:
         return <int>least(soonest - self.now_ms + 1, 60000)
 
     cdef int tick(self) except -1:
-        """Between two batches: bury the closed, let deadlines fall. At most every 50 ms past the first line."""
+        """Between two batches: bury the closed, let deadlines fall. At most every 50 ms past the first lines.
+
+        A deadline falls when it was over at the tick before: since then everything has been read that
+        came in time. A worker that stood still for long must not take it out on them.
+        """
+        cdef uint64_t heard_ms = self.ticked_ms
         if self.graveyard:
             self.graveyard.clear()
         self.now_ms = pw_coarse_ms()
         if self.drain_wanted and not self.draining:
             self.begin_drain()
-        if self.now_ms < self.ticked_ms + 50:
+        if self.now_ms < self.ticked_ms + TICK_APART_MS:
             return 0
         self.ticked_ms = self.now_ms
         self.counters.idle = self.all_idle()
@@ -267,21 +278,21 @@ cdef class Base:
             self.write_access()
         if self.paused and self.now_ms >= self.resume_ms:
             self.resume_accepting()
-        self.expire(&self.heads, 408, b"head not complete within header-timeout")
-        self.expire(&self.bodies, 408, b"body stalled for body-timeout")
+        self.expire(&self.heads, heard_ms, 408, b"head not complete within header-timeout")
+        self.expire(&self.bodies, heard_ms, 408, b"body stalled for body-timeout")
         self.expire_fresh()
-        self.expire(&self.idle, 0, NULL)
-        self.expire(&self.writing, 0, b"reader stalled for write-timeout")
-        self.expire(&self.lingering, 0, NULL)
+        self.expire(&self.idle, heard_ms, 0, NULL)
+        self.expire(&self.writing, heard_ms, 0, b"reader stalled for write-timeout")
+        self.expire(&self.lingering, heard_ms, 0, NULL)
         if self.draining:
-            self.continue_drain()
+            self.continue_drain(heard_ms)
         return 0
 
-    cdef int expire(self, Queue* queue, int status, const char* why) except -1:
+    cdef int expire(self, Queue* queue, uint64_t heard_ms, int status, const char* why) except -1:
         cdef Link* link
         cdef Connection c
         while True:
-            link = queue_expired(queue, self.now_ms)
+            link = queue_expired(queue, heard_ms)
             if link == NULL:
                 return 0
             c = <Connection>link.owner
@@ -490,7 +501,7 @@ cdef class Base:
     cdef int begin_drain(self) except -1:
         return 0
 
-    cdef int continue_drain(self) except -1:
+    cdef int continue_drain(self, uint64_t heard_ms) except -1:
         return 0
 
     cdef int resume_accepting(self) except -1:
