@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -12,7 +10,6 @@ import pytest
 
 from tests.support.certificates import certificate
 from tests.support.processes import Portway
-from tests.support.waiting import wait_until
 
 APPS = Path(__file__).parent / "apps"
 ROOT = APPS.parent.parent.parent
@@ -79,15 +76,3 @@ tight = server_fixture("app", *TIGHT)
 """With limits that are soon reached."""
 hurried = server_fixture("app", *HURRIED)
 """With deadlines that fall soon."""
-
-
-@contextlib.contextmanager
-def standing_still(server: Portway) -> Iterator[None]:
-    """Stop the worker meanwhile."""
-    (worker,) = server.workers()
-    os.kill(worker, signal.SIGSTOP)
-    try:
-        wait_until(lambda: " T " in Path(f"/proc/{worker}/stat").read_text(), "stop")
-        yield
-    finally:
-        os.kill(worker, signal.SIGCONT)

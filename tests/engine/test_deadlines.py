@@ -8,10 +8,10 @@ import threading
 
 import pytest
 
-from tests.engine.conftest import DEADLINE_S, TLS_WAYS, WAYS, server_fixture, standing_still
+from tests.engine.conftest import DEADLINE_S, TLS_WAYS, WAYS, server_fixture
 from tests.engine.wire import GET, Wire
 from tests.support.pace import Pace, paced
-from tests.support.processes import Portway
+from tests.support.processes import Portway, standing_still
 
 HEAD = GET % b"/hello"
 POST = b"POST %s HTTP/1.1\r\nHost: portway.test\r\nContent-Length: 10\r\n\r\n"
@@ -67,11 +67,12 @@ def test_a_head_in_crumbs_on_a_connection_that_was_used(hurried: Portway) -> Non
 @pytest.mark.parametrize("data", [HEAD, POST % b"/echo" + b"0123456789"])
 def test_what_came_in_time_is_answered_however_late_it_is_read(hurried: Portway, data: bytes) -> None:
     """The worker stands still until the deadline is long over: that is no fault of the client."""
+    (worker,) = hurried.workers()
     for pace in paced(DEADLINE_S):
         with pace, Wire(hurried.address) as wire:
             wire.send(HEAD + data[:-5])
             assert wire.final().body == b"hello"
-            with standing_still(hurried):
+            with standing_still(worker):
                 wire.send(data[-5:])
                 pace.over()
                 threading.Event().wait(DEADLINE_S * 2)

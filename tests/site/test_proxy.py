@@ -19,7 +19,7 @@ from tests.site.serving import ask, mounted, route, serve_site
 from tests.site.upstream import OK, Caller, Upstream, answering
 from tests.support.certificates import certificate
 from tests.support.client import Client, ConnectionLost, get
-from tests.support.processes import Portway
+from tests.support.processes import Portway, standing_still
 from tests.support.waiting import wait_until
 
 UNTRUSTED = ("--forwarded-allow-ips", "192.0.2.1")
@@ -356,6 +356,31 @@ def test_an_answer_that_breaks_off_never_looks_whole(tmp_path: Path, name: str, 
                 assert answer.status in ((502, 504) if ends == "hangs" else (502,))
                 raise ConnectionLost(b"")
         server.wait_for(f"GET /up/: upstream {upstream.url}: ")
+
+
+@pytest.mark.parametrize("app", ["asgi", "wsgi"])
+def test_bytes_that_come_with_the_next_request_are_nobodys(tmp_path: Path, app: str) -> None:
+    """Both are there when the worker looks again, the request first: it has not read the bytes when it is due."""
+    go, gone = threading.Event(), threading.Event()
+
+    def script(caller: Caller, number: int) -> None:
+        caller.head()
+        caller.send(OK)
+        go.wait(20)
+        caller.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+        gone.set()
+        caller.rest()
+
+    with Upstream(script) as upstream, proxying(tmp_path, upstream, app=app) as server:
+        (worker,) = server.workers()
+        with Client(server.address) as client:
+            assert client.get("/up/").body == b"ok"
+            with standing_still(worker):
+                client.request("/up/")
+                go.set()
+                assert gone.wait(20)
+            assert client.answer().body == b"ok"
+    assert upstream.connections == 2
 
 
 @pytest.mark.parametrize("later", [False, True])

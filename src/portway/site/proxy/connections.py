@@ -8,6 +8,7 @@ bytes never count as the answer to a later request: a connection that has any is
 from __future__ import annotations
 
 import asyncio
+import select
 from typing import Final
 
 import aiohttp
@@ -64,6 +65,18 @@ class Line:
         self._timeout_s = write_timeout_s
         self._loop = loop
         self._writer: StreamWriter | None = None
+
+    def spoke(self) -> bool:
+        """Tell whether it has sent anything unasked, or ended."""
+        transport = self.protocol.transport
+        if transport is None or self.protocol.should_close:
+            return True
+        if self.fresh:
+            return False  # TLS may have sent its tickets
+        # the event loop may not have looked since it came
+        poll = select.poll()
+        poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
     def send(self, data: bytes, *, head: bool) -> None:
         """Send a head (HEAD's or another), with as much of the body as there is.
@@ -174,9 +187,9 @@ class Pool:
         while True:
             connection = await self._connector.connect(self._request, [], self._timeout)
             line = Line(connection, self._write_timeout_s, self._loop)
-            if not line.protocol.should_close:
+            if not line.spoke():
                 return line
-            line.close()  # it has bytes that nobody asked for
+            line.close()
             tries += line.fresh
             if tries == _FRESH_TRIES:
                 raise ConnectionError("it speaks before it is asked")
