@@ -57,8 +57,8 @@ def test_busy_connections_make_newcomers_wait(way: str) -> None:
         server.ready()
         first, second, third = [stack.enter_context(Wire(server.address)) for _ in range(3)]
         first.send(GET % b"/hold?first")
-        assert second.get("/hello").status == 200
-        second.send(b"GET /hel")  # no longer idle
+        second.send(GET % b"/hello" + b"GET /hel")  # never idle
+        assert second.final().status == 200
         third.send(GET % b"/hello")
         second.send(b"lo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert second.final().status == 200

@@ -19,6 +19,7 @@ from portway.engine.counters import Board
 from portway.engine.table import Table
 from portway.engine.wsgi import WSGIEngine
 from tests.engine.test_leaks import NOTHING, Policy, asgi_app, connected, wsgi_app
+from tests.support.waiting import wait_until
 
 Address = tuple[str, int]
 BIG = b"x" * 300_000
@@ -126,6 +127,7 @@ def test_a_worker_with_two_engines_counts_each_thing_once() -> None:
         while received.count(b"HTTP/1.1 200") < 20:
             received += client.recv(65536)
         slot = board.slot(0)
+        wait_until(lambda: slot.requests >= 20, "count of the last one")
         assert (slot.accepted, slot.connections, slot.requests) == (1, 1, 20)
     assert (slot.in_flight, slot.connections) == (0, 0)
 

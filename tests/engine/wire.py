@@ -14,7 +14,7 @@ from typing import Self
 
 from tests.support.client import Address, SecureAddress, secured
 
-TIMEOUT_S = 15.0
+TIMEOUT_S = 30.0
 STATUS_LINE = re.compile(rb"HTTP/1\.1 ([2-9]\d\d|1\d\d) ([\t\x20-\x7e\x80-\xff]*)")
 FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ([\t\x20-\x7e\x80-\xff]*)")
 GET = b"GET %s HTTP/1.1\r\nHost: portway.test\r\n\r\n"

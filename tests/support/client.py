@@ -57,7 +57,7 @@ class Client:
         timeout_s: Longest silence.
     """
 
-    def __init__(self, address: Address, timeout_s: float = 20.0) -> None:
+    def __init__(self, address: Address, timeout_s: float = 40.0) -> None:
         self.sock = _connect(address, timeout_s)
         self._buffer = b""
 

@@ -21,6 +21,7 @@ from portway.errors import EXIT_UNEXPECTED, PortwayError, shown
 
 EXIT_INTERRUPTED = 130
 
+
 def main(arguments: Sequence[str] | None = None, session: Session | None = None) -> int:
     """Run a command line.
 

@@ -114,7 +114,7 @@ async def ticks(send: Send, path: str) -> None:
     """Send much at once, then a little now and then until the client, who has it all, makes that file."""
     await start(send)
     await send({"type": "http.response.body", "body": b"y" * 3_000_000, "more_body": True})
-    until = time.monotonic() + MOST_S / 4
+    until = time.monotonic() + MOST_S / 2
     while not is_there(path) and time.monotonic() < until:
         await asyncio.sleep(0.02)
         await send({"type": "http.response.body", "body": b".", "more_body": True})

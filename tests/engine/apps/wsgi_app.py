@@ -95,7 +95,7 @@ def stream(size: int) -> Iterator[bytes]:
 def ticks(path: str) -> Iterator[bytes]:
     """Yield much at once, then a little now and then until the client, who has it all, makes that file."""
     yield b"y" * 3_000_000
-    until, pause = time.monotonic() + MOST_S / 4, threading.Event()
+    until, pause = time.monotonic() + MOST_S / 2, threading.Event()
     while not os.path.exists(path) and time.monotonic() < until:
         pause.wait(0.02)
         yield b"."

@@ -299,4 +299,3 @@ class RuntimeAPIServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Keep quiet: runtimes are killed in the middle of a call."""
-
