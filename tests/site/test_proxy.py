@@ -360,7 +360,7 @@ def test_an_answer_that_breaks_off_never_looks_whole(tmp_path: Path, name: str, 
 
 @pytest.mark.parametrize("app", ["asgi", "wsgi"])
 def test_bytes_that_come_with_the_next_request_are_nobodys(tmp_path: Path, app: str) -> None:
-    """Both are there when the worker looks again, the request first: it has not read the bytes when it is due."""
+    """Both are there when the worker looks again, and the request first: it has not read the bytes."""
     go, gone = threading.Event(), threading.Event()
 
     def script(caller: Caller, number: int) -> None:

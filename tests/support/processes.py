@@ -21,7 +21,7 @@ from tests.support.client import SecureAddress
 APPS = Path(__file__).parent / "apps"
 COMMAND = (sys.executable, "-m", "portway")
 DEADLINE_S = 40.0
-"""Longest wait for anything a server should do at once; generous, for a machine that stands still now and then."""
+"""Longest wait for what a server should do at once; generous, for a machine that stands still at times."""
 
 
 class Portway:
