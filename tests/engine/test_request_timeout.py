@@ -51,7 +51,7 @@ def still_serves(server: Portway) -> None:
 # -- WSGI
 
 
-@pytest.mark.parametrize("path", ["/loop", "/sleep", "/lock", "/socket"])
+@pytest.mark.parametrize("path", ["/loop", "/sleep", "/lock", "/socket", "/sendall", "/library"])
 def test_the_only_thread_is_got_out_of_anything_that_waits(single: Portway, path: str) -> None:
     log = overdue(single, path)
     assert f"in do_{path[1:]}" in log
@@ -105,7 +105,7 @@ def test_a_task_is_cancelled(tasks: Portway, path: str) -> None:
     assert happened(tasks, f"cancelled-{path[1:]}") == 1
 
 
-@pytest.mark.parametrize("path", ["/loop", "/block", "/lock", "/socket"])
+@pytest.mark.parametrize("path", ["/loop", "/block", "/lock", "/socket", "/sendall", "/library"])
 def test_a_step_that_blocks_the_loop_is_interrupted(tasks: Portway, path: str) -> None:
     log = overdue(tasks, path, LATER)
     assert f"in do_{path[1:]}" in log

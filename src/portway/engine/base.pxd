@@ -81,7 +81,8 @@ cdef class Base:
     cdef Handover handover
     cdef Wakeup wakeup
     cdef int wake_read, wake_write
-    cdef public object on_wakeup, nudge, on_stuck
+    cdef public object on_wakeup, on_stuck
+    cdef public int nudge
     cdef public Table table         # who answers which path; None: the application, always
     cdef public bint tell_mount     # environs and scopes have the place of their route as `portway.mount`
     cdef public bint tell_peer      # scopes have the other end's address as `portway.peer`, for our own applications

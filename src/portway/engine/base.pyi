@@ -64,9 +64,9 @@ class Base:
     tell_fields: bool
     """Whether environs have `portway.fields`: the field lines as they were sent, pairs of latin-1 text."""
 
-    nudge: Callable[[int], object] | None
-    """Set it before the engine starts: called with the ident of a thread that was interrupted at the end of a
-    request's deadline and may be waiting in C code. It may send that thread a signal."""
+    nudge: int
+    """Set it before the engine starts: a signal that has a handler of Python's, or 0. It ends the system call
+    in which the main thread may wait when it is interrupted at the end of a request's deadline."""
 
     on_stuck: Callable[[str, float], object] | None
     """Set it before the engine starts: called in a thread of the engine's own with a request ('GET /path')

@@ -118,6 +118,10 @@ cdef extern from "<pthread.h>" nogil:
     int pthread_join(pthread_t thread, void** result)
 
 
+cdef extern from "<signal.h>" nogil:
+    int pthread_kill(pthread_t thread, int signal)
+
+
 cdef extern from * nogil:
     """
     #include <time.h>

@@ -19,7 +19,9 @@ cdef class Watchdog:
     cdef object thread
     cdef uint64_t timeout_ms
     cdef uint64_t patience_ms   # between two interruptions, and from the last one to being stuck
-    cdef object report, nudge, on_stuck
+    cdef object report, on_stuck
+    cdef int nudge              # signal to the main thread, 0: none
+    cdef unsigned long main_thread
 
     cdef int start(self) except -1
     cdef int stop(self) except -1

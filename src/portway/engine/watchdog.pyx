@@ -6,15 +6,16 @@ so it looks at least that often, and a request costs a timestamp.
 
 A thread is interrupted with an asynchronous exception, which the interpreter raises between two steps of Python code.
 It is set, and withdrawn by the thread itself as soon as it is back from the application, under the GIL; so it never
-reaches another request, nor the engine. Code that waits in C meets it when it returns. On the main thread, `nudge`
-sends a signal, which ends such a wait early.
+reaches another request, nor the engine. Code that waits in C meets it when it returns. On the main thread the signal
+`nudge` ends such a wait early: the call fails with EINTR, and before it would be repeated (PEP 475) the interpreter
+runs the signal's handler, in whose first instruction the exception is raised.
 """
 
 import threading
 
 from libc.stdint cimport uint64_t
 
-from portway.engine.cposix cimport pw_coarse_ms
+from portway.engine.cposix cimport pthread_kill, pthread_t, pw_coarse_ms
 from portway.engine.crew cimport PyThread_type_lock
 
 from portway.engine.errors import RequestTimeout
@@ -62,6 +63,7 @@ cdef class Watchdog:
         self.timeout_ms = timeout_ms
         self.patience_ms = max(<uint64_t>PATIENCE_LEAST_MS, min(timeout_ms // 2, <uint64_t>PATIENCE_MOST_MS))
         self.report = report
+        self.main_thread = threading.main_thread().ident
 
     def __dealloc__(self):
         if self.lock != NULL:
@@ -107,10 +109,14 @@ cdef class Watchdog:
         return now + self.timeout_ms
 
     cdef int interrupt(self, unsigned long ident) except -1:
-        """Raise RequestTimeout in a thread that is inside the application; the caller has made sure of that."""
+        """Raise RequestTimeout in a thread that is inside the application; the caller has made sure of that.
+
+        Nothing in here gives up the GIL, so that the thread is still where it was looked at when the signal comes:
+        one that came later could end a system call of the next request.
+        """
         PyThreadState_SetAsyncExc(ident, <void*>RequestTimeout)
-        if self.nudge is not None:
-            self.nudge(ident)
+        if self.nudge and ident == self.main_thread:
+            pthread_kill(<pthread_t>ident, self.nudge)
         return 0
 
     cdef int withdraw(self, unsigned long ident) noexcept:

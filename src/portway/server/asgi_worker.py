@@ -139,7 +139,7 @@ class ASGIWorker:
         )
         tell_mounts(self._engine, self._application)
         connect(self._engine, self._assignment)
-        overdue.prepare(self._engine, self._assignment)
+        overdue.attach(self._engine, self._assignment)
         self._listen_to_signals(loop)
         self._engine.start()
         self._slot.state = READY

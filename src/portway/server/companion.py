@@ -122,7 +122,6 @@ class Companion:
         )
         engine.table = make_table(self._application.site, self._elsewhere)
         tell_mounts(engine, self._application)
-        if self._settings.timeouts.request:
-            overdue.attach(engine, self._assignment)
+        overdue.attach(engine, self._assignment)
         self._leader.pair(engine, shared.slots.others(self._assignment.slot))
         return engine

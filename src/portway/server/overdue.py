@@ -2,41 +2,26 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from typing import TYPE_CHECKING
 
 from portway.server.assignment import Assignment
 from portway.server.messages import Stuck
-from portway.server.signals import ignore
+from portway.server.stack_teller import ASK
 
 if TYPE_CHECKING:
     from portway.engine.base import Base
 
-NUDGE = signal.SIGURG
+NUDGE = ASK
 """Ends a system call in which the main thread waits, so that the interpreter looks at what it is to raise
-there. It needs a handler that is Python's. By default the system ignores this signal, and hardly any
-application uses it."""
-
-
-def prepare(engine: Base, assignment: Assignment) -> None:
-    """Connect an engine that has not started. Call it from the main thread."""
-    if not assignment.shared.settings.timeouts.request:
-        return
-    signal.signal(NUDGE, ignore)
-    attach(engine, assignment)
+there. It needs a handler that is Python's, which every worker has for this one. By default the system ignores
+it, and hardly any application uses it."""
 
 
 def attach(engine: Base, assignment: Assignment) -> None:
-    """Connect an engine that has not started, one beside the main thread's. Any thread may call it."""
-    engine.nudge = _nudge
-    engine.on_stuck = _Stuck(assignment).tell
-
-
-def _nudge(ident: int) -> None:
-    # Other threads wait on: the interpreter handles signals in the main one only.
-    if ident == threading.main_thread().ident:
-        signal.pthread_kill(ident, NUDGE)
+    """Connect an engine that has not started. Any thread may call it."""
+    if assignment.shared.settings.timeouts.request:
+        engine.nudge = NUDGE
+        engine.on_stuck = _Stuck(assignment).tell
 
 
 class _Stuck:

@@ -67,7 +67,7 @@ class WSGIWorker:
         """
         self._check_ready()
         self._connect()
-        overdue.prepare(self._engine, self._assignment)
+        overdue.attach(self._engine, self._assignment)
         self._listen_to_signals()
         threads = self._assignment.shared.settings.process.threads
         self._slot.state = READY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import socket
 import threading
 import time
@@ -88,6 +89,18 @@ async def do_socket(scope: Message, receive: Receive, send: Send) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.recv(1)
+
+
+async def do_sendall(scope: Message, receive: Receive, send: Send) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(bytes(1 << 24))
+
+
+async def do_library(scope: Message, receive: Receive, send: Send) -> None:
+    """Wait in a library that takes a signal for an error."""
+    ctypes.CDLL(None).poll(None, 0, -1)
+    raise ConnectionError("interrupted system call")
 
 
 async def do_swallow(scope: Message, receive: Receive, send: Send) -> None:

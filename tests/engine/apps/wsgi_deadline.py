@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import socket
 import threading
@@ -57,6 +58,18 @@ def do_socket(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.recv(1)
+
+
+def do_sendall(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(bytes(1 << 24))
+
+
+def do_library(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+    """Wait in a library that takes a signal for an error."""
+    ctypes.CDLL(None).poll(None, 0, -1)
+    raise ConnectionError("interrupted system call")
 
 
 def do_before_the_first_piece(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
