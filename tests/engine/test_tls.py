@@ -17,6 +17,7 @@ from tests.engine.conftest import TLS_WAYS, serve
 from tests.engine.wire import GET, Wire
 from tests.support.certificates import certificate, client_context
 from tests.support.client import get
+from tests.support.pace import paced
 from tests.support.processes import Portway
 
 VERSIONS = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
@@ -164,26 +165,31 @@ def test_stuck_handshakes_hold_nobody_up(secure: Portway) -> None:
 
 @pytest.mark.parametrize("way", TLS_WAYS)
 def test_a_handshake_has_a_deadline(way: str) -> None:
-    with serve(way, "app", "--header-timeout", "0.4") as server, ExitStack() as stack:
+    deadline_s = 0.6
+    with serve(way, "app", "--header-timeout", str(deadline_s)) as server:
         address = server.ready().address
-        silent = stack.enter_context(socket.create_connection(address, 15))
-        begun, shaken = [stack.enter_context(Sealed(address)) for _ in range(2)]
-        with contextlib.suppress(ssl.SSLWantReadError):
-            begun.tls.do_handshake()
-        begun.sock.sendall(begun.outgoing.read()[:50])
-        shaken.shake()
-        partial = stack.enter_context(Sealed(address))
-        partial.shake()
-        partial.tls.write(HELLO)
-        partial.pass_on(1 << 20)
-        assert partial.response() == b"hello"
-        partial.tls.write(HELLO)
-        partial.sock.sendall(partial.outgoing.read()[:-1])  # a record that never ends is no idle connection
-        assert silent.recv(1) == b""
-        assert begun.sock.recv(1) == b""
-        for client in (shaken, partial):
-            while client.sock.recv(65536):
-                pass
+        for pace in paced(deadline_s):
+            with pace, ExitStack() as stack:
+                silent = stack.enter_context(socket.create_connection(address, 30))
+                begun, shaken = [stack.enter_context(Sealed(address)) for _ in range(2)]
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    begun.tls.do_handshake()
+                begun.sock.sendall(begun.outgoing.read()[:50])
+                shaken.shake()
+                partial = stack.enter_context(Sealed(address))
+                partial.shake()
+                partial.tls.write(HELLO)
+                partial.pass_on(1 << 20)
+                assert partial.response() == b"hello"
+                partial.tls.write(HELLO)
+                # a record that never ends is no idle connection
+                partial.sock.sendall(partial.outgoing.read()[:-1])
+                pace.over()
+                assert silent.recv(1) == b""
+                assert begun.sock.recv(1) == b""
+                for client in (shaken, partial):
+                    while client.sock.recv(65536):
+                        pass
 
 
 @pytest.mark.parametrize(
