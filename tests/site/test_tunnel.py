@@ -343,7 +343,7 @@ def test_an_upstream_that_breaks_off_ends_the_connection(tmp_path: Path) -> None
 def test_an_application_is_not_offered_to_change_the_protocol(tmp_path: Path) -> None:
     with Upstream(shouting) as upstream, proxied(tmp_path, upstream.url) as server:
         with Client(server.address) as client:
-            client.send(ASK.replace(b"/ws", b"/own"))
+            client.send(ASK.replace(b"/ws", b"/own").replace(b"websocket", b"h2c"))
             answer = client.answer()
             assert (answer.status, b"portway.upgrade" in answer.body) == (200, False)
 

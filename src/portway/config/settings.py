@@ -672,6 +672,51 @@ class Timeouts(Struct, frozen=True, kw_only=True):
     ] = 30.0
 
 
+class WebSockets(Struct, frozen=True, kw_only=True):
+    """WebSockets of ASGI applications."""
+
+    topic: ClassVar[str] = "WebSockets"
+
+    mode: Annotated[
+        Literal["auto", "none"],
+        Option(
+            ("--ws",),
+            Choice("auto", "none"),
+            "Whether ASGI applications may have WebSockets; auto: where the package websockets is installed.",
+        ),
+    ] = "auto"
+    max_size: Annotated[
+        int,
+        _size("--ws-max-size", 0, 1024 * MIB, "Largest message; a larger one closes with 1009. 0: any."),
+    ] = 16 * MIB
+    max_queue: Annotated[
+        int,
+        _count(
+            "--ws-max-queue",
+            minimum=1,
+            maximum=1_000_000,
+            text="Messages that wait for the application, 64 KiB in all, before the client is made to wait.",
+        ),
+    ] = 32
+    ping_interval: Annotated[
+        float, _seconds("--ws-ping-interval", "Time between two pings. 0: none.", minimum=0.0)
+    ] = 20.0
+    ping_timeout: Annotated[
+        float,
+        _seconds(
+            "--ws-ping-timeout",
+            "Silence after a ping that closes the connection with 1011. 0: any.",
+            minimum=0.0,
+        ),
+    ] = 20.0
+    per_message_deflate: Annotated[
+        bool,
+        Option(
+            ("--ws-per-message-deflate",), Switch(), "Compress messages for clients that offer it (RFC 7692)."
+        ),
+    ] = True
+
+
 class HTTP(Struct, frozen=True, kw_only=True):
     """What is added to a response and let through from a request."""
 
@@ -808,6 +853,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     hooks: Hooks = Hooks()
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
+    websockets: WebSockets = WebSockets()
     http: HTTP = HTTP()
     log: Log = Log()
     inspect: Inspect = Inspect()

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from portway.apps import Application
 from portway.config import Settings
 from portway.errors import StartupFailed, UsageError
-from portway.server.connecting import listen, route, tell_mounts
+from portway.server.connecting import listen, offer_upgrades, route, tell_mounts
 from portway.server.listeners import Listener
 from portway.server.logs import AccessLog, ErrorLog, describe_exception
 from portway.server.reporter import Reporter
@@ -230,15 +230,17 @@ class LoopedRun:
         from portway.engine.asgi import ASGIEngine
 
         lent, lifespan = self._lent, self._lifespan
+        reporter = Reporter(lent.log)
         engine = ASGIEngine(
             lent.application.app,
             lent.settings,
             loop=self._loop,
-            report=Reporter(lent.log),
+            report=reporter,
             access=lent.access,
             state=lifespan.state if lifespan.supported else None,
         )
         tell_mounts(engine, lent.application)
+        offer_upgrades(engine, lent.application, lent.settings, reporter.notice)
         if self._leader is None:
             route(engine, lent.site)
             listen(engine, lent.listeners, lent.settings, lent.encryption)

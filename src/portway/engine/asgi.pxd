@@ -28,6 +28,7 @@ cdef class ASGIEngine(ASGIBase):
     cdef Watchdog watchdog      # None without `timeout`
 
     cdef int run(self, Exchange exchange) except -1
+    cdef int offer_upgrade(self, Exchange exchange) except -1
     cdef int identify(self, Connection c, list headers) except -1
     cdef int serve_batch(self) except -1
     cdef int serve_portable(self, Watched watched, uint32_t what) except -1

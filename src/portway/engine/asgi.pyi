@@ -29,6 +29,12 @@ class ASGIEngine(StaticEngine):
         state: The lifespan's state, copied into every scope; None leaves the key out.
     """
 
+    upgraded: _Application | None
+    """Called instead of the application for a request with `Connection: upgrade`, before `start`.
+
+    The extensions of its scope have `portway.upgrade`: a `stream.Stream`.
+    """
+
     def __init__(
         self,
         app: _Application,

@@ -25,6 +25,7 @@ from portway.engine.deadlines cimport Link, Queue, link_move, queue_first, queue
 from portway.engine.poller cimport KIND_CONNECTION, READABLE, WRITABLE, Watched
 from portway.engine.request_id cimport request_id
 from portway.engine.scope cimport base_scope, make_scope
+from portway.engine.stream cimport Stream
 
 cdef extern from "Python.h":
     object PyObject_Call(object callable, tuple arguments, dict keywords)
@@ -198,7 +199,7 @@ cdef class ASGIEngine(ASGIBase):
             link = queue_first(queues[i])
             while link != NULL and link != &queues[i].ends:
                 exchange = <Exchange>(<Connection>link.owner).exchange
-                if exchange is not None and (all or exchange.event_stream()):
+                if exchange is not None and (all or exchange.endless()):
                     exchange.server_ends()
                 link = link.after
         return 0
@@ -283,7 +284,17 @@ cdef class ASGIEngine(ASGIBase):
             exchange.scope["portway.mount"] = c.mount
         if self.id_name is not None:
             self.identify(c, exchange.scope["headers"])
+        if strand.parser.head.framing.upgrade and self.upgraded is not None:
+            self.offer_upgrade(exchange)
         c.exchange = exchange
+        return 0
+
+    cdef int offer_upgrade(self, Exchange exchange) except -1:
+        """The client asks for another protocol: let the application that knows about such decide."""
+        cdef Stream stream = Stream.__new__(Stream)
+        stream.exchange = exchange
+        exchange.upgrading = True
+        exchange.scope["extensions"]["portway.upgrade"] = stream
         return 0
 
     cdef int identify(self, Connection c, list headers) except -1:
@@ -367,28 +378,15 @@ cdef class ASGIEngine(ASGIBase):
 
     cdef int on_piece(self, Connection c, const char* data, size_t size) except -1:
         cdef Exchange exchange = <Exchange>c.exchange
-        cdef bytes piece
         if exchange is None:
             return 0
-        piece = PyBytes_FromStringAndSize(data, size)
-        exchange.waiting += size
-        if exchange.piece is None:
-            exchange.piece = piece
-        else:
-            if type(exchange.piece) is bytes:
-                exchange.piece = bytearray(exchange.piece)
-            exchange.piece += piece
-        if exchange.receiver is not None and not exchange.receiver.done():
-            exchange.receiver.set_result(None)
-        return 0
+        return exchange.take(PyBytes_FromStringAndSize(data, size))
 
     cdef int on_end(self, Connection c, Strand strand) except -1:
         cdef Exchange exchange = <Exchange>c.exchange
         if exchange is None:
             return 0
-        exchange.complete = True
-        if exchange.receiver is not None and not exchange.receiver.done():
-            exchange.receiver.set_result(None)
+        exchange.input_over()
         return self.place(c)
 
     cdef int on_broken(self, Connection c, Strand strand, int status, const char* why) except -1:
@@ -427,7 +425,7 @@ cdef class ASGIEngine(ASGIBase):
         cdef Exchange exchange = <Exchange>c.exchange
         if exchange is None:
             return True
-        return exchange.waiting < BODY_MOST and not c.expects
+        return exchange.waiting < BODY_MOST and not c.expects and not exchange.held
 
     cdef int on_logged(self) except -1:
         if not self.log_waits:

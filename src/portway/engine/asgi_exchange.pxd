@@ -8,6 +8,16 @@ from portway.engine.deadlines cimport Link, Queue
 from portway.engine.static cimport StaticEngine
 
 
+cdef enum:
+    NEW = 0                     # stages of a response
+    STARTED = 1                 # http.response.start was sent, its head is still here
+    STREAMING = 2
+    TRAILERS = 3
+    OVER = 4
+
+    PARKED_MOST = 65536         # response bytes that wait for the client before `send` does
+
+
 # One request: the coroutine that its Task runs, and the application's `receive` and `send`.
 cdef class Exchange:
     cdef ASGIBase engine
@@ -25,6 +35,10 @@ cdef class Exchange:
     cdef bint gone              # nothing can be sent any more
     cdef bint told              # the server ends, the client is still there
     cdef object receiver        # the future that `receive` waits for
+    # once the connection has changed its protocol, see stream.pyx
+    cdef bint upgrading         # it may
+    cdef object sink            # takes what comes instead of `receive`
+    cdef bint held              # it wants nothing more for now
     # the response
     cdef int stage
     cdef object status
@@ -46,14 +60,16 @@ cdef class Exchange:
     cdef int write_file(self, int fd, int64_t at, int64_t size, bint more, object owner) except -1
     cdef int write_trailers(self, object headers) except -1
     cdef int early_hint(self, object links) except -1
-    cdef int upgrade(self, list headers) except -1
     cdef int finish(self) except -1
     cdef object after_write(self)
     cdef int call(self) except -1
     cdef str described(self)
     cdef int leave(self) except -1
     cdef int disconnect(self) except -1
-    cdef bint event_stream(self)
+    cdef bint endless(self)
+    cdef int take(self, bytes piece) except -1
+    cdef int tell_sink(self, bytes piece) except -1
+    cdef int input_over(self) except -1
     cdef int server_ends(self) except -1
     cdef int returned(self) except -1
     cdef int give_up(self) except -1
@@ -64,6 +80,7 @@ cdef class Exchange:
 
 cdef class ASGIBase(StaticEngine):
     cdef object app
+    cdef public object upgraded   # the application of requests that ask for another protocol, or None
     cdef object loop
     cdef Strand strand
     cdef int64_t running        # applications whose coroutine has not ended

@@ -20,7 +20,6 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 
 from portway.engine.base cimport SMALL
-from portway.engine.body cimport BODY_DONE, BODY_RAW
 from portway.engine.connection cimport ALIVE_EXCHANGES, APPLICATION, CLOSED, FLUSH, HEAD, born, died
 from portway.engine.deadlines cimport link_init, link_move, link_remove
 from portway.engine.cposix cimport pw_coarse_ms
@@ -52,18 +51,8 @@ cdef extern from "Python.h":
     unsigned long PyThread_get_thread_ident() nogil
     int PyThreadState_SetAsyncExc(unsigned long ident, void* exception) noexcept
 
-cdef enum:
-    NEW = 0                     # stages of a response
-    STARTED = 1                 # http.response.start was sent, its head is still here
-    STREAMING = 2
-    TRAILERS = 3
-    OVER = 4
-
-    PARKED_MOST = 65536         # response bytes that wait for the client before `send` does
-
 cdef str TYPE = sys.intern("type"), BODY = sys.intern("body"), MORE = sys.intern("more_body")
 cdef str STATUS = sys.intern("status"), HEADERS = sys.intern("headers"), TRAILERS_FIELD = sys.intern("trailers")
-cdef str UPGRADE = "portway.upgrade"
 cdef bytes FAILED = b"Internal Server Error\n"
 cdef dict DISCONNECT = {"type": "http.disconnect"}
 
@@ -284,10 +273,6 @@ cdef class Exchange:
             if not message.get("more_trailers", False):
                 self.connection.transmit(self.engine.poller, b"\r\n", 2 if self.connection.chunked else 0, NULL, 0, None)
                 self.finish()
-        elif kind == UPGRADE and UPGRADE in self.scope["extensions"]:
-            if self.stage != NEW:
-                raise RuntimeError(f"{kind} {self.why()}")
-            self.upgrade(list(message["headers"]))
         elif kind == "http.response.pathsend":
             if self.stage != STARTED:
                 raise RuntimeError(f"{kind} {self.why()}")
@@ -474,51 +459,6 @@ cdef class Exchange:
         self.engine.counters.codes[103] += 1
         return 0
 
-    cdef int upgrade(self, list headers) except -1:
-        """Answer 101; from here on both bodies are bytes as they come, until each side ends (RFC 9110, 7.8)."""
-        cdef Reply reply
-        cdef Connection c = self.connection
-        cdef ASGIBase engine = self.engine
-        cdef Strand strand = engine.strand
-        cdef bytes protocol = b""
-        for name, value in headers:
-            if name == b"upgrade":
-                protocol = value
-        if c.minor == 0 or c.body.kind != BODY_DONE or c.is_head or not is_field_value(protocol, len(protocol)):
-            raise BadResponse("portway.upgrade: HTTP/1.1, a request without a body and the protocol's name are needed")
-        strand.out.size = 0
-        put(&strand.out, b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ", 64)
-        put(&strand.out, PyBytes_AS_STRING(protocol), len(protocol))
-        put(&strand.out, b"\r\n", 2)
-        reply.status = 101
-        reply.content_length = -1
-        reply.close = reply.has_date = reply.has_server = reply.has_hsts = 0
-        reply.own_size = 0
-        engine.own_field(&reply)
-        for name, value in headers:
-            reply_field_bytes(&strand.out, &reply, name, value)
-        engine.put_id(c, &strand.out)
-        reply_end(&strand.out, &reply, END_NONE, -1, KEEP_DEFAULT, engine.date, engine.server)
-        link_remove(&self.limit)            # it is in time
-        if engine.interrupted:
-            engine.withdraw()
-        c.status = 101
-        c.keep = c.chunked = 0
-        c.started = 1
-        c.head_sent = c.sent + strand.out.size
-        c.body.kind = BODY_RAW
-        self.stage = STREAMING
-        self.complete = self.delivered = False
-        c.transmit(engine.poller, strand.out.data, strand.out.size, NULL, 0, None)
-        if c.stash_size:                    # the client did not wait for the answer
-            engine.on_piece(c, c.stash, c.stash_size)
-            c.drop_stash()
-        if c.ended:
-            c.body.kind = BODY_DONE
-            self.complete = True
-        engine.place(c)
-        return engine.resume(c)
-
     cdef int finish(self) except -1:
         """The body is complete; one shorter than it promised costs the connection."""
         self.stage = OVER
@@ -549,13 +489,53 @@ cdef class Exchange:
         if self.gone:
             raise ClientDisconnected("the client has disconnected")
 
+    # -- what comes from the client ------------------------------------------------------------------------------
+
+    cdef int take(self, bytes piece) except -1:
+        """Bytes of the body, or of the protocol that the connection has changed to."""
+        if self.sink is not None:
+            return self.tell_sink(piece)
+        self.waiting += len(piece)
+        if self.piece is None:
+            self.piece = piece
+        else:
+            if type(self.piece) is bytes:
+                self.piece = bytearray(self.piece)
+            self.piece += piece
+        if self.receiver is not None and not self.receiver.done():
+            self.receiver.set_result(None)
+        return 0
+
+    cdef int tell_sink(self, bytes piece) except -1:
+        """Give bytes to the sink, or None for their end; when it fails, so does the connection."""
+        try:
+            if piece is None:
+                self.sink.ended()
+            else:
+                self.sink.received(piece)
+        except Exception as exc:
+            self.engine.blame(exc, self.engine.named(self.connection, self.described()))
+            self.engine.cut_body(self.connection)
+            self.engine.close_connection(self.connection)
+        return 0
+
+    cdef int input_over(self) except -1:
+        """The client sends no more."""
+        self.complete = True
+        if self.sink is not None and self.stage == STREAMING:
+            return self.tell_sink(None)
+        if self.receiver is not None and not self.receiver.done():
+            self.receiver.set_result(None)
+        return 0
+
     # -- ends ----------------------------------------------------------------------------------------------------
 
     cdef int call(self) except -1:
         """Call the application: the beginning of the task's first step, so in the task's own context."""
         if not self.running:
             raise RuntimeError("cannot reuse an awaited request")
-        inner = self.engine.app(self.scope, self.receive, self.deliver)
+        app = self.engine.upgraded if self.upgrading else self.engine.app
+        inner = app(self.scope, self.receive, self.deliver)
         self.inner = inner if type(inner) is CoroutineType or hasattr(inner, "send") else inner.__await__()
         return 0
 
@@ -573,14 +553,19 @@ cdef class Exchange:
     cdef int disconnect(self) except -1:
         """`receive` says http.disconnect from now on."""
         self.disconnected = True
+        sink, self.sink = self.sink, None
+        if sink is not None:
+            sink.lost()
         if self.receiver is not None and not self.receiver.done():
             self.receiver.set_result(None)
         return 0
 
-    cdef bint event_stream(self):
-        """Whether the response has begun and is a stream of events: one that has no end of its own."""
+    cdef bint endless(self):
+        """Whether the response has begun and has no end of its own: a stream of events, another protocol."""
         if self.stage != STREAMING:
             return False
+        if self.sink is not None:
+            return True
         try:
             for name, value in self.headers:
                 if bytes(name).lower() == b"content-type":
@@ -594,6 +579,9 @@ cdef class Exchange:
         if self.told or self.stage == OVER or self.gone:
             return 0
         self.told = True
+        if self.sink is not None:
+            self.sink.server_ends()
+            return 0
         return self.disconnect()
 
     cdef int returned(self) except -1:

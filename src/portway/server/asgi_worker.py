@@ -14,7 +14,7 @@ from portway.engine.counters import DRAINING, READY
 from portway.errors import ShutdownFailed, StartupFailed
 from portway.server import overdue
 from portway.server.assignment import Assignment
-from portway.server.connecting import connect, mounts_of, tell_mounts
+from portway.server.connecting import connect, mounts_of, offer_upgrades, tell_mounts
 from portway.server.logs import ErrorLog, describe_exception
 from portway.server.messages import Ready
 from portway.server.orphan import Lifeline
@@ -127,17 +127,19 @@ class ASGIWorker:
     def _start(self, state: MutableMapping[str, Any] | None) -> None:
         loop = asyncio.get_running_loop()
         shared = self._assignment.shared
+        reporter = Reporter(shared.log)
         self._engine = ASGIEngine(
             self._application.app,
             shared.settings,
             loop=loop,
             slot=self._slot,
             board=shared.slots.board,
-            report=Reporter(shared.log),
+            report=reporter,
             access=shared.access,
             state=state,
         )
         tell_mounts(self._engine, self._application)
+        offer_upgrades(self._engine, self._application, shared.settings, reporter.notice)
         connect(self._engine, self._assignment)
         overdue.attach(self._engine, self._assignment)
         self._listen_to_signals(loop)

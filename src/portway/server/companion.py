@@ -15,7 +15,7 @@ from portway.errors import StartupFailed, shown
 from portway.server import overdue
 from portway.server.asgi_worker import end, lifespan_of, loop_factory, start
 from portway.server.assignment import Assignment
-from portway.server.connecting import tell_mounts
+from portway.server.connecting import offer_upgrades, tell_mounts
 from portway.server.logs import describe_exception
 from portway.server.reporter import Reporter
 from portway.site.tables import make_table
@@ -111,17 +111,19 @@ class Companion:
 
     def _make_engine(self, loop: asyncio.AbstractEventLoop) -> ASGIEngine:
         shared = self._assignment.shared
+        reporter = Reporter(shared.log)
         engine = ASGIEngine(
             self._application.app,
             shared.settings,
             loop=loop,
             slot=shared.slots[self._assignment.slot],
             board=shared.slots.board,
-            report=Reporter(shared.log),
+            report=reporter,
             access=shared.access,
         )
         engine.table = make_table(self._application.site, self._elsewhere)
         tell_mounts(engine, self._application)
+        offer_upgrades(engine, self._application, shared.settings, reporter.notice)
         overdue.attach(engine, self._assignment)
         self._leader.pair(engine, shared.slots.others(self._assignment.slot))
         return engine

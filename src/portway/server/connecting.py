@@ -11,12 +11,17 @@ from portway.server.assignment import Assignment
 from portway.server.listeners import Listener, Role
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from portway.apps import Application
     from portway.engine.accept import Redirect, TLSPolicy
+    from portway.engine.asgi import ASGIEngine
     from portway.engine.table import Table
     from portway.server.encryption import Encryption
     from portway.site.mounts import ASGIMounts
     from portway.site.site import Site
+
+    Notice = Callable[[str, str], None]
 
 
 class Engine(Protocol):
@@ -45,6 +50,25 @@ def tell_mounts(engine: Engine, application: Application) -> None:
     engine.tell_mount = hasattr(application, "asgi")
     mounts = mounts_of(application)
     engine.tell_peer = mounts is not None and mounts.proxies
+
+
+def offer_upgrades(engine: ASGIEngine, application: Application, settings: Settings, notice: Notice) -> None:
+    """Let the clients of an ASGI application open WebSockets, and proxies pass other protocols on.
+
+    Args:
+        engine: It has not started.
+        application: What it serves.
+        settings: The configuration.
+        notice: Takes a key and a line for the log.
+    """
+    from portway.protocols.upgrades import Upgrades, limits_of
+
+    limits = limits_of(settings.websockets) if settings.websockets.mode == "auto" else None
+    mounts = mounts_of(application)
+    if mounts is not None:
+        engine.upgraded = mounts.with_upgrades(lambda app: Upgrades(app, limits, notice))
+    elif limits is not None:
+        engine.upgraded = Upgrades(application.app, limits, notice)
 
 
 def connect(engine: Engine, assignment: Assignment, elsewhere: Container[int] = ()) -> None:

@@ -9,6 +9,7 @@ gets the path in its normal form, so that it sees the same path as the rule that
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -114,6 +115,9 @@ def load_site(
 
 async def nothing(scope: Mapping[str, Any], receive: Any, send: Any) -> None:
     """Answer 404: the ASGI application of a site that has no main one."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close"})
+        return
     if scope["type"] != "http":
         raise NotImplementedError
     fields = [(b"content-type", b"text/plain; charset=utf-8")]
@@ -240,15 +244,25 @@ class ASGIMounts:
             if mounted is app:
                 self._states[place] = state
 
+    def with_upgrades(self, wrap: Callable[[ASGIApplication], ASGIApplication]) -> ASGIMounts:
+        """Return the same for requests that ask for another protocol; a proxy answers those by itself.
+
+        Args:
+            wrap: Makes of an application one that is asked first.
+        """
+        twin = copy(self)
+        twin._mounts = {
+            place: (app if own else wrap(app), root, own) for place, (app, root, own) in self._mounts.items()
+        }
+        return twin
+
     def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Awaitable[None]:
         """Call the application of the route that took the request."""
         place = scope.pop(MOUNT, None)
         if place is None:
             place = _place(self._site, scope["raw_path"])
         app, root, own = self._mounts.get(place) or _AS_IF_ASGI
-        if own:
-            scope["extensions"]["portway.upgrade"] = {}
-        else:
+        if not own:
             scope.pop(PEER, None)
             if place != MAIN:
                 enter_scope(scope, root)

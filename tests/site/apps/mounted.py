@@ -74,6 +74,9 @@ class ASGI:
         if scope["type"] == "lifespan":
             await self.live(scope, receive, send)
             return
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
+            return
         body = b""
         while (message := await receive()).get("more_body"):
             body += message["body"]

@@ -15,6 +15,8 @@ from aiohttp.http_parser import RawResponseMessage
 from portway.site.proxy.connections import WINDOW, Line
 from portway.site.proxy.fields import response_fields
 
+UPGRADE: Final = "portway.upgrade"
+"""The extension; its value is an engine's `Stream`."""
 IDLE_S: Final = 3600.0
 """How long nothing may come from either side."""
 
@@ -51,7 +53,7 @@ async def tunnel(
     fields = response_fields(message.raw_headers, chunked=False) or []
     fields += [(b"upgrade", value) for name, value in message.raw_headers if name.lower() == b"upgrade"]
     reader, writer = _taken_over(line)
-    await send({"type": "portway.upgrade", "headers": fields})
+    scope["extensions"][UPGRADE].switch(fields)
     try:
         async with asyncio.timeout(IDLE_S) as idle, asyncio.TaskGroup() as both:
             up = both.create_task(_to_upstream(receive, writer, idle))
