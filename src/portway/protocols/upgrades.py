@@ -6,12 +6,9 @@ A server may do that (RFC 9110, section 7.8); it is also done where the library 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from msgspec import Struct
-
-if TYPE_CHECKING:
-    from portway.config.settings import WebSockets as Settings
+from portway.protocols.limits import Limits
 
 UPGRADE = "portway.upgrade"
 """The key of a scope's extensions under which the engine offers the connection: its `Stream`."""
@@ -21,35 +18,6 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
 Notice = Callable[[str, str], None]
-
-
-class Limits(Struct, frozen=True):
-    """What one WebSocket may take.
-
-    Attributes:
-        max_size: Bytes of one message, decompressed.
-        max_queue: Messages that wait for the application before nothing more is read.
-        ping_interval_s: Seconds between two pings; 0 sends none.
-        ping_timeout_s: Seconds of silence after a ping that end the connection; 0 waits for ever.
-        deflate: Whether messages may be compressed.
-    """
-
-    max_size: int
-    max_queue: int
-    ping_interval_s: float
-    ping_timeout_s: float
-    deflate: bool
-
-
-def limits_of(settings: Settings) -> Limits:
-    """Return what the options say."""
-    return Limits(
-        settings.max_size,
-        settings.max_queue,
-        settings.ping_interval,
-        settings.ping_timeout,
-        settings.per_message_deflate,
-    )
 
 
 class Upgrades:

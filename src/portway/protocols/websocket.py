@@ -28,7 +28,7 @@ from portway.engine.errors import ClientDisconnected
 
 if TYPE_CHECKING:
     from portway.engine.stream import Stream
-    from portway.protocols.upgrades import ASGIApplication, Limits
+    from portway.protocols.limits import Limits
 
 CLOSE_S: Final = 10.0
 """Seconds for the client's Close frame once the server's is sent (as in websockets and uvicorn)."""
@@ -44,6 +44,7 @@ _VERSION: Final = b"13"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 Message = dict[str, Any]
+ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class WebSocket:

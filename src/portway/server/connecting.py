@@ -61,7 +61,8 @@ def offer_upgrades(engine: ASGIEngine, application: Application, settings: Setti
         settings: The configuration.
         notice: Takes a key and a line for the log.
     """
-    from portway.protocols.upgrades import Upgrades, limits_of
+    from portway.protocols.limits import limits_of
+    from portway.protocols.upgrades import Upgrades
 
     limits = limits_of(settings.websockets) if settings.websockets.mode == "auto" else None
     mounts = mounts_of(application)
