@@ -177,13 +177,13 @@ def test_a_generation_that_fails_the_ready_check_never_serves(kind: str, site: S
 def test_a_start_that_hangs_is_given_up(kind: str, how: str, site: Site) -> None:
     health = site.directory / "health"
     health.write_text("200")
-    arguments = ("--ready-check", "/health", "--startup-timeout", "1.5")
+    arguments = ("--ready-check", "/health", "--startup-timeout", "3")
     with site.start(f"{READY}:{kind}", *arguments, HEALTH_FILE=str(health)) as server:
         (old,) = server.ready().workers()
         health.write_text(how)
         server.send(signal.SIGHUP)
         server.wait_for(
-            r"error: generation 2 .*: worker \d+ was not ready within 1.5 s \(--startup-timeout\)"
+            r"error: generation 2 .*: worker \d+ was not ready within 3 s \(--startup-timeout\)"
         )
         assert old in server.workers()
         assert get(server.address).status == 200
@@ -193,12 +193,12 @@ def test_a_start_that_hangs_is_given_up(kind: str, how: str, site: Site) -> None
 def test_a_lifespan_that_hangs_is_given_up(site: Site) -> None:
     health = site.directory / "health"
     health.write_text("200")
-    with site.start(f"{READY}:asgi", "--startup-timeout", "1.5", HEALTH_FILE=str(health)) as server:
+    with site.start(f"{READY}:asgi", "--startup-timeout", "3", HEALTH_FILE=str(health)) as server:
         server.ready()
         health.write_text("lifespan")
         server.send(signal.SIGHUP)
         server.wait_for(
-            r"error: generation 2 .*: worker \d+ was not ready within 1.5 s \(--startup-timeout\)"
+            r"error: generation 2 .*: worker \d+ was not ready within 3 s \(--startup-timeout\)"
         )
         assert get(server.address).status == 200
 
