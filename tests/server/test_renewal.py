@@ -182,9 +182,7 @@ def test_a_start_that_hangs_is_given_up(kind: str, how: str, site: Site) -> None
         (old,) = server.ready().workers()
         health.write_text(how)
         server.send(signal.SIGHUP)
-        server.wait_for(
-            r"error: generation 2 .*: worker \d+ was not ready within 3 s \(--startup-timeout\)"
-        )
+        server.wait_for(r"error: generation 2 .*: worker \d+ was not ready within 3 s \(--startup-timeout\)")
         assert old in server.workers()
         assert get(server.address).status == 200
         server.wait_for(r'File ".*ready\.py", line \d+ in ')  # where it hung
@@ -197,9 +195,7 @@ def test_a_lifespan_that_hangs_is_given_up(site: Site) -> None:
         server.ready()
         health.write_text("lifespan")
         server.send(signal.SIGHUP)
-        server.wait_for(
-            r"error: generation 2 .*: worker \d+ was not ready within 3 s \(--startup-timeout\)"
-        )
+        server.wait_for(r"error: generation 2 .*: worker \d+ was not ready within 3 s \(--startup-timeout\)")
         assert get(server.address).status == 200
 
 
