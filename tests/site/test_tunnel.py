@@ -170,12 +170,13 @@ def test_a_stop_waits_for_tunnels(tmp_path: Path, app: str) -> None:
 def test_a_stop_waits_for_tunnels_no_longer_than_for_anything(tmp_path: Path, app: str) -> None:
     with DevServer() as dev:
         site = route("/ws", proxy=dev.url)
-        with serve_site(tmp_path, site, app=app, args=("--graceful-timeout", "1.5")) as server:
+        with serve_site(tmp_path, site, app=app, args=("--graceful-timeout", "0.5")) as server:
             server.ready()
             with websocket(server) as connection:
                 assert server.stop() == 0
                 with pytest.raises(ConnectionClosed):
                     connection.recv(20)
+            assert "killed" not in server.log
         assert dev.line() == "closed 1006"
 
 

@@ -35,6 +35,18 @@ class _Early:
         pass
 
 
+class _Carried(asyncio.StreamReaderProtocol):
+    """Tells aiohttp of the end of a connection that it has handed over: its pool waits for that to close."""
+
+    def __init__(self, reader: asyncio.StreamReader, former: asyncio.BaseProtocol) -> None:
+        super().__init__(reader, loop=asyncio.get_running_loop())
+        self._former = former
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._former.connection_lost(exc)
+
+
 async def tunnel(
     scope: dict[str, Any],
     receive: Callable[[], Awaitable[dict[str, Any]]],
@@ -74,7 +86,7 @@ def _taken_over(line: Line) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]
     early = _Early()
     line.protocol.set_parser(early, None)
     reader = asyncio.StreamReader(limit=WINDOW, loop=loop)
-    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    protocol = _Carried(reader, line.protocol)
     transport.set_protocol(protocol)
     protocol.connection_made(transport)
     if early.data:
