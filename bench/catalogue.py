@@ -136,6 +136,16 @@ WORKLOADS = {
             targets=(Target("best", 1.4, 1.8), Target("uvicorn", 2.5, 3.5)),
         ),
         Workload(
+            "websocket",
+            "WebSocket, 50-byte messages sent back, 32 connections",
+            "bench.apps.echo_websocket:app",
+            "asgi",
+            ("portway", "portway-asyncio", "granian", "uvicorn", "gunicorn", "hypercorn"),
+            script="websocket.py",
+            length=13,
+            targets=(Target("uvicorn", 1.0, 1.5), Target("granian", 0.0, 1.0)),
+        ),
+        Workload(
             "asgi-314",
             "ASGI, 13-byte body, Python 3.14",
             "bench.apps.hello_asgi:app",

@@ -33,6 +33,7 @@ class Launch:
         threads: WSGI threads of a worker, for the servers that have them.
         connections: most connections the workload will hold open.
         blocking: the application sleeps: pools must really have `threads` threads.
+        websockets: the load opens them.
         uvloop: Portway's event loop is uvloop, as the peers' is; else asyncio's own, its default.
     """
 
@@ -44,6 +45,7 @@ class Launch:
     connections: int = 256
     blocking: bool = False
     uvloop: bool = False
+    websockets: bool = False
 
     def at(self, port: int) -> "Launch":
         """Return the same launch on another port."""
@@ -116,7 +118,16 @@ def granian(launch: Launch) -> list[str]:
         app, interface = "bench.apps.hello_wsgi:app", "wsgi"
     line = [str(BIN / "granian"), "--interface", interface, "--host", "127.0.0.1"]
     line += ["--port", str(launch.port), "--workers", str(launch.workers), "--runtime-threads", "1"]
-    line += ["--http", "1", "--no-ws", "--no-access-log", "--log-level", "warning", "--loop", "uvloop"]
+    line += [
+        "--http",
+        "1",
+        "--ws" if launch.websockets else "--no-ws",
+        "--no-access-log",
+        "--log-level",
+        "warning",
+        "--loop",
+        "uvloop",
+    ]
     if launch.interface == STATIC:
         line += ["--static-path-route", "/static", "--static-path-mount", str(static.FOLDER)]
     if interface == "wsgi":

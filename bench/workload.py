@@ -2,6 +2,7 @@
 
 import http.client
 import shlex
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -37,7 +38,7 @@ class Workload:
         interface: "wsgi", "asgi", "static" or "proxy".
         servers: names, Portway's included.
         path, method, body: the request; a wrk script makes it when it is not a plain GET.
-        script: file in bench/load for wrk.
+        script: file in bench/load for wrk; or a program that loads instead of it.
         headers: extra field lines for wrk.
         length: exact length of a right body, or None.
         contains: bytes that a right body has.
@@ -73,7 +74,12 @@ class Workload:
         """Return what `server` is asked to run for it."""
         app = self.nginx if server.name == "nginx" else self.app
         return Launch(
-            app, self.interface, threads=self.threads, blocking=self.blocking, uvloop=not self.python314
+            app,
+            self.interface,
+            threads=self.threads,
+            blocking=self.blocking,
+            uvloop=not self.python314,
+            websockets=self.script == "websocket.py",
         )
 
 
@@ -103,7 +109,10 @@ def check_answer(workload: Workload, port: int) -> None:
 
 
 def load_command(workload: Workload, port: int, seconds: float) -> list[str]:
-    """Return wrk's command line for the workload."""
+    """Return the command line of wrk, or of what takes its place, for the workload."""
+    if workload.script and workload.script.endswith(".py"):
+        script, connections = str(LOAD / workload.script), str(workload.connections)
+        return pinned([sys.executable, script, str(port), f"{seconds:g}", connections], str(LOAD_CORE))
     return wrk.command(
         f"http://127.0.0.1:{port}{workload.path}",
         core=LOAD_CORE,

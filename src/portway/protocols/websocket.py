@@ -111,7 +111,8 @@ class WebSocket:
 
     async def receive(self) -> Message:
         """ASGI's: websocket.connect, websocket.receive for each message, websocket.disconnect at the end."""
-        message = await self._inbox.get()
+        inbox = self._inbox
+        message = await inbox.get() if inbox.empty() else inbox.get_nowait()
         if message["type"] == "websocket.disconnect":
             self._inbox.put_nowait(message)  # whoever asks again hears the same
         elif self._waiting:
@@ -132,7 +133,14 @@ class WebSocket:
         """
         kind = message["type"]
         if kind == "websocket.send" and self._accepted:
-            await self._send(message)
+            self._check_open(kind)
+            text = message.get("text")
+            if text is not None:
+                self._protocol.send_text(text.encode())
+            else:
+                self._protocol.send_binary(message["bytes"])
+            if self._flush():
+                await self._stream.drained()
         elif kind == "websocket.close" and self._accepted:
             self._check_open(kind)
             self._close(message.get("code", 1000), message.get("reason") or "")
@@ -158,16 +166,6 @@ class WebSocket:
             raise ClientDisconnected("the WebSocket has ended")
         if self._told:
             raise RuntimeError(f"{kind} was sent after the end of the WebSocket")
-
-    async def _send(self, message: Message) -> None:
-        self._check_open("websocket.send")
-        text = message.get("text")
-        if text is not None:
-            self._protocol.send_text(text.encode())
-        else:
-            self._protocol.send_binary(message["bytes"])
-        if self._flush():
-            await self._stream.drained()
 
     # -- the handshake ---------------------------------------------------------------------------------------
 
