@@ -139,6 +139,27 @@ def test_one_thread_stays_one_thread(tmp_path: Path) -> None:
                 "access-log": "-",
             },
         ),
+        (
+            "uvicorn app:app --no-access-log --ws websockets --ws-max-size 65536 --ws-max-queue 8 "
+            "--ws-ping-interval 12.5 --ws-ping-timeout=30 --ws-per-message-deflate false",
+            {
+                "app": "app:app",
+                "ws-max-size": 65536,
+                "ws-max-queue": 8,
+                "ws-ping-interval": 12.5,
+                "ws-ping-timeout": 30,
+                "ws-per-message-deflate": False,
+            },
+        ),
+        (
+            "uvicorn app:app --no-access-log --ws-max-size 16777216 --ws-per-message-deflate true",
+            {"app": "app:app"},
+        ),
+        ("uvicorn app:app --no-access-log --ws none", {"app": "app:app", "ws": "none"}),
+        (
+            "gunicorn -k asgi --websocket-max-message-size 0 app:app",
+            {"app": "app:app", "interface": "asgi", "ws-max-size": 0},
+        ),
     ],
 )
 def test_command_lines(tmp_path: Path, words: str, table: dict[str, Any]) -> None:
@@ -163,6 +184,12 @@ def test_what_is_told_on_standard_error(tmp_path: Path) -> None:
         assert f"note: {note}" in notes
     _, _, notes = run(tmp_path, "--", "uvicorn", "--forwarded-allow-ips", "*", "--http", "h11", "app:app")
     assert "the last entry of X-Forwarded-For is the client" in notes and "--http:" in notes
+    words = "uvicorn --ws wsproto --ws-max-queue 0 --ws-ping-interval soon app:app"
+    _, table, notes = run(tmp_path, "--", *words.split())
+    assert not [name for name in table if name.startswith("ws")]
+    assert "note: --ws: there is one WebSocket implementation" in notes
+    assert "--ws-max-queue: '0' cannot be ws-max-queue, which must be from 1 to" in notes
+    assert "--ws-ping-interval: 'soon' cannot be ws-ping-interval" in notes
 
 
 @pytest.mark.parametrize(

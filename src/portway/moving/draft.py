@@ -29,12 +29,23 @@ class Draft:
             value: As a TOML file would hold it.
             source: What it stands for in the other server's words, for a note.
         """
+        self._put(option, value, source, as_text=False)
+
+    def put_word(self, option: str, value: object, source: str) -> None:
+        """Set an option to what a command line says: numbers and switches may be spelled out."""
+        self._put(option, value, source, as_text=True)
+
+    def _put(self, option: str, value: object, source: str, *, as_text: bool) -> None:
         declared = BY_NAME.get(option)
         if declared is None:
             self.note(source, f"this version of Portway has no {option}")
             return
+        kind = declared.option.kind
         try:
-            self.values[option] = declared.option.kind.from_toml(value)
+            if as_text and isinstance(value, str) and not kind.many:
+                self.values[option] = kind.from_text(value)
+            else:
+                self.values[option] = kind.from_toml(value)
         except Refused as refusal:
             self.note(source, f"{shown(value)} cannot be {option}, which {refusal}")
 

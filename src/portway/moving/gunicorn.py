@@ -37,6 +37,7 @@ SAME = {
     "preload_app": "preload",
     "reload": "reload",
     "wsgi_app": "app",
+    "websocket_max_message_size": "ws-max-size",
 }
 """Settings that have the same meaning under another name."""
 
@@ -88,7 +89,6 @@ NOT_THERE = {
     "casefold_http_method": "methods are case-sensitive (RFC 9110)",
     "forwarder_headers": "see underscore-headers: a name is let through from everybody, or from nobody",
     "asgi_disconnect_grace_period": "receive() says http.disconnect at once; graceful-timeout ends the rest",
-    "websocket_max_message_size": "not the same here",
     "http_parser": "there is one parser",
     "control_socket": "not the same here",
     "control_socket_mode": "not the same here",

@@ -34,13 +34,17 @@ SAME = {
     "ssl-ca-certs": "ca-certs",
     "ssl-cert-reqs": "cert-reqs",
     "ssl-ciphers": "ciphers",
+    "ws-max-size": "ws-max-size",
+    "ws-max-queue": "ws-max-queue",
+    "ws-ping-interval": "ws-ping-interval",
+    "ws-ping-timeout": "ws-ping-timeout",
+    "ws-per-message-deflate": "ws-per-message-deflate",
     "app": "app",
 }
 
 NOT_THERE = {
     "http2": "HTTP/1.1 is spoken",
     "http": "there is one HTTP implementation",
-    "ws": "there is one WebSocket implementation",
     "reload-delay": "changes are gathered by the watcher",
     "log-config": "see access-log, error-log and log-level",
     "use-colors": "logs have no colours",
@@ -75,11 +79,10 @@ def convert(options: Mapping[str, Any]) -> Draft:
     level = str(rest.pop("log-level", "info"))
     draft.put("log-level", "debug" if level == "trace" else level, "--log-level")
     _proxies(draft, rest)
+    _websockets(draft, rest)
     for name, value in rest.items():
         if name in SAME and SAME[name] in BY_NAME:
-            draft.put(SAME[name], _number(value), f"--{name}")
-        elif name.startswith("ws-"):
-            draft.note(f"--{name}", "not the same here")
+            draft.put_word(SAME[name], value, f"--{name}")
         else:
             draft.note(f"--{name}", NOT_THERE.get(name, "has no equivalent in this version of Portway"))
     draft.settle_clients("--ssl-ca-certs")
@@ -120,5 +123,8 @@ def _proxies(draft: Draft, options: dict[str, Any]) -> None:
             )
 
 
-def _number(value: Any) -> Any:
-    return int(value) if isinstance(value, str) and value.isdecimal() else value
+def _websockets(draft: Draft, options: dict[str, Any]) -> None:
+    implementation = options.pop("ws", "auto")
+    draft.put("ws", "none" if implementation == "none" else "auto", "--ws")
+    if implementation not in ("none", "auto", "websockets", "websockets-sansio"):
+        draft.note("--ws", "there is one WebSocket implementation, with the package websockets")
