@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from websockets.sync.client import connect
 
-from tests.support.client import Client
+from tests.support.client import Client, get
 from tests.support.processes import COMMAND, DEADLINE_S, Portway
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
@@ -28,6 +29,24 @@ def app(environ, start_response):
         return [b"x" * 3_000_000]
     seen = {k: v for k, v in environ.items() if isinstance(v, str)}
     return [json.dumps({"body": body, "scheme": environ["wsgi.url_scheme"], **seen}).encode()]
+"""
+
+
+TALKING = """
+import json, os
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        asked = {name.decode(): value.decode() for name, value in scope["headers"]}
+        fields = [(b"content-length", str(len(json.dumps(asked))).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
+        await send({"type": "http.response.body", "body": json.dumps(asked).encode()})
+    elif scope["type"] == "websocket":
+        await send({"type": "websocket.accept"})
+        told = f"{os.getpid()} {scope['client'][0]} {scope['scheme']}"
+        await send({"type": "websocket.send", "text": told})
+        while (message := await receive())["type"] != "websocket.disconnect":
+            if message["type"] == "websocket.receive":
+                await send({**message, "type": "websocket.send"})
 """
 
 
@@ -117,6 +136,49 @@ def test_nginx_in_front_of_two_backends(tmp_path: Path, family: str) -> None:
             # Connections to the backends are kept: two backends, and no more than two connections to each.
             established = len(Path("/proc/net/tcp").read_text().split(f":{port:04X} 01 ")) - 1
             assert established <= 2
+
+
+@pytest.mark.skipif(NGINX is None, reason="needs nginx")
+def test_nginx_passes_websockets_on(tmp_path: Path) -> None:
+    """Compressed as the two ends agree, to a Unix socket and to a port; and no other protocol."""
+    (tmp_path / "app.py").write_text(TALKING)
+    path = tmp_path / "portway.sock"
+    trusting = ("--forwarded-allow-ips", "unix,127.0.0.1")
+    with (
+        Portway("app:app", "--bind", f"unix:{path}", *trusting, cwd=tmp_path) as local,
+        Portway("app:app", "--bind", "127.0.0.1:0", *trusting, cwd=tmp_path) as tcp,
+    ):
+        port = tcp.ready().address[1]
+        local.ready()
+        site, notes = export(
+            tmp_path, "nginx", "--bind", f"unix:{path}", "--bind", f"127.0.0.1:{port}", *trusting
+        )
+        assert notes == ""
+        with nginx(tmp_path, site) as front:
+            processes = set()
+            for _ in range(8):
+                with connect(f"ws://127.0.0.1:{front}/ws", max_size=None, proxy=None) as websocket:
+                    process, *seen = str(websocket.recv(DEADLINE_S)).split()
+                    processes.add(process)
+                    assert seen == ["127.0.0.1", "ws"]
+                    assert "permessage-deflate" in str(websocket.response)
+                    for message in ("é" * 70_000, os.urandom(300_000), b"", "last"):
+                        websocket.send(message)
+                        assert websocket.recv(DEADLINE_S) == message
+                assert websocket.close_code == 1000
+            assert processes == {str(pid) for server in (local, tcp) for pid in server.workers()}
+            for fields in ({}, {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c"}):
+                asked = json.loads(get(("127.0.0.1", front), "/", fields).body)
+                assert asked["host"] == "portway.test"
+                assert not {"connection", "upgrade"} & {*asked}
+
+
+def test_nginx_ends_a_websocket_in_which_nothing_comes(tmp_path: Path) -> None:
+    text = "nginx ends a WebSocket in which nothing comes for 60 s"
+    for seconds, said in (("0", True), ("60", True), ("59", False)):
+        _, notes = export(tmp_path, "nginx", "--bind", "127.0.0.1:1", "--ws-ping-interval", seconds)
+        assert (text in notes) is said
+    assert text not in export(tmp_path, "nginx", "--bind", "127.0.0.1:1", "--ws", "none")[1]
 
 
 def test_nginx_names_what_is_missing(tmp_path: Path) -> None:

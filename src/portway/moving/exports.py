@@ -17,6 +17,8 @@ ELSEWHERE = frozenset(
     {"app", "bind", "user", "group", "umask", "pid", "chdir", "uds-permissions", "uds-owner"}
 )
 """Options that the unit says in systemd's own words."""
+NGINX_READ_S = 60.0
+"""nginx's proxy_read_timeout where none is set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,12 @@ def nginx(loaded: Loaded, place: Place) -> tuple[str, list[str]]:
                     )
             case UnixAddress() | InheritedSocket():
                 notes.append(f"nginx cannot be told of {address}: write its address into the upstream block")
+    sockets = settings.websockets
+    if sockets.mode != "none" and not 0 < sockets.ping_interval < NGINX_READ_S:
+        notes.append(
+            f"nginx ends a WebSocket in which nothing comes for {NGINX_READ_S:g} s: set ws-ping-interval "
+            "to less, or proxy_read_timeout to more"
+        )
     body = settings.limits.request_body
     upstream = "".join(f"    server {server} fail_timeout=0;\n" for server in servers)
     return (
@@ -194,6 +202,16 @@ upstream portway {{
     keepalive_timeout {max(1, int(settings.timeouts.keep_alive * 0.8))}s;
 }}
 {_forwarded_map(settings)}
+# A WebSocket is passed on, any other protocol is not. Connection is empty otherwise, so that it stays open.
+map $http_upgrade $portway_upgrade {{
+    ~*^websocket$ websocket;
+    default       "";
+}}
+map $portway_upgrade $portway_connection {{
+    websocket upgrade;
+    default   "";
+}}
+
 server {{
     listen 80;
     server_name example.com;
@@ -202,7 +220,8 @@ server {{
     location / {{
         proxy_pass http://portway;
         proxy_http_version 1.1;
-        proxy_set_header Connection "";
+        proxy_set_header Upgrade $portway_upgrade;
+        proxy_set_header Connection $portway_connection;
         proxy_set_header Host $http_host;
 {_forwarded_fields(settings)}\
         # Answers are taken in as fast as Portway gives them. A response of events says
