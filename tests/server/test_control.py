@@ -104,11 +104,15 @@ def test_a_refused_configuration_is_told_too(tmp_path: Path, control: Path) -> N
         assert ctl_json(control, "reload") == {"generation": 2}
 
 
-def test_stop_waits_for_the_end(server: Portway, control: Path) -> None:
+def test_stop_waits_for_the_end(server: Portway, control: Path, tmp_path: Path) -> None:
     with Client(server.address) as client:
-        client.request("/slow?0.5")
+        client.request(f"/until?{tmp_path / 'go'}")
         wait_until(lambda: ctl_json(control, "status")["totals"]["in_flight"] == 1, "the request")
-        assert ctl(control, "stop").stdout == "stopped\n"
+        command = [*COMMAND, "ctl", "stop", "--control", str(control)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as stopping:
+            server.wait_for("info: stopping gracefully")
+            (tmp_path / "go").touch()
+            assert stopping.communicate(timeout=50)[0] == "stopped\n"
         assert client.answer().status == 200
     assert server.exit_code() == 0
     assert not control.exists()
@@ -117,23 +121,34 @@ def test_stop_waits_for_the_end(server: Portway, control: Path) -> None:
     assert "error: no server answers at" in gone.stderr
 
 
-def test_stacks_show_what_a_busy_worker_does(server: Portway, control: Path) -> None:
+def test_stacks_show_what_a_busy_worker_does(server: Portway, control: Path, tmp_path: Path) -> None:
     with Client(server.address) as client:
-        client.request("/slow?3")
+        client.request(f"/until?{tmp_path / 'go'}")
         wait_until(lambda: ctl_json(control, "status")["totals"]["in_flight"] == 1, "the request")
-        workers = ctl_json(control, "stacks")["workers"]
-        assert len(workers) == 2
-        assert all("thread MainThread" in worker["stacks"] for worker in workers)
-        assert any("/support/apps/" in worker["stacks"] for worker in workers)
+
+        def shown() -> bool:
+            workers = ctl_json(control, "stacks")["workers"]
+            assert len(workers) == 2
+            stacks = [
+                worker["stacks"] or "" for worker in workers
+            ]  # a worker that is held up has none in time
+            return all("thread MainThread" in each for each in stacks) and "/support/apps/" in "".join(stacks)
+
+        wait_until(shown, "stacks of both workers")
+        (tmp_path / "go").touch()
 
 
 def test_a_worker_that_does_not_answer_is_named(server: Portway, control: Path) -> None:
     first = ctl_json(control, "workers")["workers"][0]["pid"]
     os.kill(first, signal.SIGSTOP)
     try:
-        text = ctl(control, "stacks").stdout
-        assert f"worker {first} does not answer: it is busy in native code, or stopped" in text
-        assert text.count("thread MainThread") == 1
+
+        def shown() -> bool:
+            text = ctl(control, "stacks").stdout
+            assert f"worker {first} does not answer: it is busy in native code, or stopped" in text
+            return text.count("thread MainThread") == 1
+
+        wait_until(shown, "stack of the other one")
     finally:
         os.kill(first, signal.SIGCONT)
 

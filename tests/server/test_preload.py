@@ -132,12 +132,13 @@ def test_nothing_is_left_when_the_arbiter_is_killed_during_the_import(tmp_path: 
 def test_an_import_that_hangs_is_given_up(tmp_path: Path) -> None:
     health = tmp_path / "health"
     health.write_text("200")
-    arguments = ("--preload", "--startup-timeout", "3")
-    with Portway(f"{APPS / 'ready.py'}:wsgi", *arguments, env={"HEALTH_FILE": str(health)}) as server:
+    app, env = f"{APPS / 'ready.py'}:wsgi", {"HEALTH_FILE": str(health)}
+    with Portway(app, "--preload", cwd=tmp_path, env=env) as server:
         server.ready()
+        (tmp_path / "portway.toml").write_text("startup-timeout = 1.5\n")
         health.write_text("import")
         server.send(signal.SIGHUP)
-        server.wait_for(r"error: generation 2 .*: preloader \d+ was not ready within 3 s")
+        server.wait_for(r"error: generation 2 .*: preloader \d+ was not ready within 1.5 s")
         assert get(server.address).status == 200
 
 

@@ -42,7 +42,7 @@ def site(tmp_path: Path) -> Site:
 def test_a_reload_takes_over_what_changed_and_loses_nothing(kind: str, site: Site) -> None:
     site.write("workers = 1", "server-header = true")
     with site.start(kind) as server:
-        server.ready()
+        old = server.ready().workers()
         with Load(server.address, keep_alive=3, fresh=2) as load:
             load.wait_for(50)
             assert "server" in get(server.address).headers
@@ -51,6 +51,8 @@ def test_a_reload_takes_over_what_changed_and_loses_nothing(kind: str, site: Sit
             server.wait_for("info: reload: workers: 1 → 3, server-header: true → false$")
             server.ready(2)
             load.wait_for(50)
+            for worker in old:
+                wait_for_end(worker)
         assert load.failures == []
         assert "server" not in get(server.address).headers
         server.wait_for("serving .* with 3 workers", count=1)
@@ -177,12 +179,14 @@ def test_a_generation_that_fails_the_ready_check_never_serves(kind: str, site: S
 def test_a_start_that_hangs_is_given_up(kind: str, how: str, site: Site) -> None:
     health = site.directory / "health"
     health.write_text("200")
-    arguments = ("--ready-check", "/health", "--startup-timeout", "3")
-    with site.start(f"{READY}:{kind}", *arguments, HEALTH_FILE=str(health)) as server:
+    with site.start(f"{READY}:{kind}", "--ready-check", "/health", HEALTH_FILE=str(health)) as server:
         (old,) = server.ready().workers()
+        site.write("startup-timeout = 1.5")  # the start above has all the time that it needs
         health.write_text(how)
         server.send(signal.SIGHUP)
-        server.wait_for(r"error: generation 2 .*: worker \d+ was not ready within 3 s \(--startup-timeout\)")
+        server.wait_for(
+            r"error: generation 2 .*: worker \d+ was not ready within 1.5 s \(--startup-timeout\)"
+        )
         assert old in server.workers()
         assert get(server.address).status == 200
         server.wait_for(r'File ".*ready\.py", line \d+ in ')  # where it hung
@@ -191,11 +195,14 @@ def test_a_start_that_hangs_is_given_up(kind: str, how: str, site: Site) -> None
 def test_a_lifespan_that_hangs_is_given_up(site: Site) -> None:
     health = site.directory / "health"
     health.write_text("200")
-    with site.start(f"{READY}:asgi", "--startup-timeout", "3", HEALTH_FILE=str(health)) as server:
+    with site.start(f"{READY}:asgi", HEALTH_FILE=str(health)) as server:
         server.ready()
+        site.write("startup-timeout = 1.5")
         health.write_text("lifespan")
         server.send(signal.SIGHUP)
-        server.wait_for(r"error: generation 2 .*: worker \d+ was not ready within 3 s \(--startup-timeout\)")
+        server.wait_for(
+            r"error: generation 2 .*: worker \d+ was not ready within 1.5 s \(--startup-timeout\)"
+        )
         assert get(server.address).status == 200
 
 

@@ -149,7 +149,8 @@ def test_a_stuck_worker_of_a_killed_arbiter_ends_too() -> None:
     with Portway("wsgi.py", "--threads", "1", "--graceful-timeout", "0.1") as server:
         (worker,) = server.ready().workers()
         with Client(server.address) as client:
-            client.request("/slow?600")
+            client.request("/stuck")
+            server.wait_for("^stuck$")
             server.stop(signal.SIGKILL)
             wait_for_end(worker)
 

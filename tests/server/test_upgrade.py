@@ -16,6 +16,7 @@ from portway.server.upgrade import VARIABLE, inherit
 from tests.support.client import Client, get
 from tests.support.load import Load
 from tests.support.processes import Portway, children, is_alive, wait_for_end
+from tests.support.waiting import wait_until
 
 KINDS = ("wsgi.py", "asgi.py")
 
@@ -140,7 +141,7 @@ def test_no_descriptor_is_inherited_but_the_sockets() -> None:
         server.ready()
         before = descriptors(server.pid)
         with upgraded(server) as new:
-            assert descriptors(new) == before
+            wait_until(lambda: descriptors(new) == before, f"end of {descriptors(new)}")
 
 
 def descriptors(pid: int) -> list[str]:

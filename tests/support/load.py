@@ -12,13 +12,21 @@ from typing import Self
 from tests.support.client import Address, Answer, Client, ConnectionLost
 from tests.support.processes import DEADLINE_S
 
+PATIENCE_S = 1.0
+"""Less than a server that drains waits for a connection's next request."""
+
+
+class StoodStill(Exception):
+    """The connection was closed while this client was late with its request: rightly, then."""
+
 
 class Load:
     """Clients that ask, read the answer and ask again, until the block is left.
 
     A request counts as answered only when its whole answer arrived with status 200. Everything else is
     a failure and kept: a refused connection, a cut answer, an end of file where an answer was due. A
-    keep-alive client opens a new connection only after a response that announced the close.
+    keep-alive client opens a new connection only after a response that announced the close, or when the
+    machine had it stand still before its request for longer than a server need wait.
 
     Args:
         address: The server.
@@ -84,10 +92,16 @@ class Load:
 
     def _keep_asking(self) -> None:
         client: Client | None = None
+        since = 0.0
         while not self._over.is_set():
             try:
-                client = client or Client(self._address)
-                answer = client.get(self._path)
+                if client is None:
+                    since = time.monotonic()
+                    client = Client(self._address)
+                answer = self._ask(client, since)
+                since = time.monotonic()
+            except StoodStill:
+                keep = False
             except (ConnectionLost, OSError) as error:
                 self._failed(error)
                 keep = False
@@ -103,12 +117,32 @@ class Load:
 
     def _ask_afresh(self) -> None:
         while not self._over.is_set():
+            since = time.monotonic()
             try:
                 with Client(self._address) as client:
-                    self._count(client.get(self._path))
+                    self._count(self._ask(client, since))
+            except StoodStill:
+                pass
             except (ConnectionLost, OSError) as error:
                 self._failed(error)
             self._pause()
+
+    def _ask(self, client: Client, since: float) -> Answer:
+        """Ask on a connection that has been waiting for that since then; return the answer.
+
+        Raises:
+            ConnectionLost: There was none.
+            StoodStill: There was none, and this client was slow.
+        """
+        sent = 0.0
+        try:
+            client.request(self._path)
+            sent = time.monotonic()
+            return client.answer()
+        except ConnectionLost as lost:
+            if not lost.received and (sent or time.monotonic()) - since >= PATIENCE_S + self._pause_s:
+                raise StoodStill from lost
+            raise
 
     def _pause(self) -> None:
         if self._pause_s:

@@ -25,6 +25,9 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
     match scope["path"]:
         case "/slow":
             await asyncio.sleep(float(query))
+        case "/until":  # /until?FILE: until somebody makes that file
+            while not os.path.exists(query):  # noqa: ASYNC110, ASYNC240
+                await asyncio.sleep(0.02)
         case "/block":
             time.sleep(float(query))  # noqa: ASYNC251, TID251
         case "/stubborn":

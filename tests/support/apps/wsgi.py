@@ -22,6 +22,12 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes] 
     match path:
         case "/slow":  # /slow?0.5: an application that is busy waiting for something
             time.sleep(float(query))  # noqa: TID251
+        case "/until":  # /until?FILE: until somebody makes that file
+            while not os.path.exists(query):
+                time.sleep(0.02)  # noqa: TID251
+        case "/stuck":  # told before, for those who must not be faster
+            sys.stderr.write("stuck\n")
+            time.sleep(600)  # noqa: TID251
         case "/stream":
             start_response("200 OK", [("Content-Type", "text/plain")])
             return endless()
