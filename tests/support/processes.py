@@ -22,6 +22,8 @@ APPS = Path(__file__).parent / "apps"
 COMMAND = (sys.executable, "-m", "portway")
 DEADLINE_S = 40.0
 """Longest wait for what a server should do at once; generous, for a machine that stands still at times."""
+READ = "\0read"
+"""Ends the line that is put into the pipe of a server's log behind all that was printed."""
 
 
 class Portway:
@@ -53,6 +55,7 @@ class Portway:
         self.lines: list[str] = []
         self._changed = threading.Condition()
         self._ended = False
+        self._read_up_to = 0
         self.process = subprocess.Popen(
             command or [*COMMAND, "serve", *([target] if target else []), *where, *args],
             stdin=subprocess.DEVNULL,
@@ -70,8 +73,12 @@ class Portway:
     def _read(self) -> None:
         assert self.process.stderr
         for line in self.process.stderr:
+            text = line.rstrip("\n")
             with self._changed:
-                self.lines.append(line.rstrip("\n"))
+                if text.endswith(READ):
+                    self._read_up_to += 1
+                if text != READ:
+                    self.lines.append(text.removesuffix(READ))
                 self._changed.notify_all()
         with self._changed:
             self._ended = True
@@ -133,8 +140,21 @@ class Portway:
         os.kill(self.pid, number)
 
     def exit_code(self, timeout_s: float = DEADLINE_S) -> int:
-        """Wait for the arbiter's end."""
-        return self.process.wait(timeout_s)
+        """Wait for the arbiter's end; what it printed has been read then."""
+        code = self.process.wait(timeout_s)
+        self._read_all()
+        return code
+
+    def _read_all(self) -> None:
+        """Wait until what is in the pipe has been read. Its end may be far: others have the pipe, too."""
+        assert self.process.stderr
+        with self._changed:
+            if self._ended:
+                return
+            goal = self._read_up_to + 1
+            with open(f"/proc/self/fd/{self.process.stderr.fileno()}", "wb", buffering=0) as pipe:
+                pipe.write(f"{READ}\n".encode())
+            assert self._changed.wait_for(lambda: self._ended or self._read_up_to >= goal, DEADLINE_S)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal that ends it, and wait for that."""
