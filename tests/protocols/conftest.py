@@ -6,7 +6,7 @@ import json
 import os
 import ssl
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,10 +104,27 @@ def frame(opcode: int, data: bytes = b"", *, fin: bool = True, mask: bytes | Non
 
 
 class Raw(Client):
-    """A client that sends whatever bytes it is told to, once the connection is a WebSocket."""
+    """A client that sends whatever bytes it is told to, once the connection is a WebSocket.
 
-    def __init__(self, server: Portway, path: str = "/echo", more: bytes = b"", early: bytes = b"") -> None:
+    Args:
+        server: Where.
+        path: Of the handshake.
+        more: Further field lines of it.
+        early: What follows it at once.
+        before: Paths to get on the connection first.
+    """
+
+    def __init__(
+        self,
+        server: Portway,
+        path: str = "/echo",
+        more: bytes = b"",
+        early: bytes = b"",
+        before: Iterable[str] = (),
+    ) -> None:
         super().__init__(server.address)
+        for earlier in before:
+            assert self.get(earlier).status == 200
         self.send(OPENING % (path.encode(), more) + early)
         self.head = self._until(b"\r\n\r\n")
         assert self.head.startswith(b"HTTP/1.1 101 "), self.head

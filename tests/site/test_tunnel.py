@@ -130,7 +130,7 @@ def test_a_refusal_is_an_ordinary_answer(tmp_path: Path) -> None:
         assert refusal.value.response.status_code in (403, 200)
         host, port = server.address
         with pytest.raises(InvalidStatus):
-            connect(f"ws://{host}:{port}/nothing").close()  # the application's
+            connect(f"ws://{host}:{port}/refuse").close()  # the application's
 
 
 def test_a_client_that_is_gone_takes_its_tunnel_along(tmp_path: Path) -> None:

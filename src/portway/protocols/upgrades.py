@@ -27,15 +27,25 @@ class Upgrades:
         app: The ASGI 3 application; it gets `websocket` scopes, and `http` scopes as always.
         limits: What a WebSocket may take, or None where there are none.
         notice: Takes a key and a line for the log, which has one line for each key.
+        passed_on: Says of a scope whether the application itself has the connection (a proxy); None: never.
     """
 
-    def __init__(self, app: ASGIApplication, limits: Limits | None, notice: Notice) -> None:
+    def __init__(
+        self,
+        app: ASGIApplication,
+        limits: Limits | None,
+        notice: Notice,
+        passed_on: Callable[[Scope], bool] | None = None,
+    ) -> None:
         self._app = app
         self._limits = limits
         self._notice = notice
+        self._passed_on = passed_on
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one request."""
+        if self._passed_on is not None and self._passed_on(scope):
+            return self._app(scope, receive, send)
         stream = scope["extensions"].pop(UPGRADE)
         if self._limits is None or not asks_for_websocket(scope):
             return self._app(scope, receive, send)

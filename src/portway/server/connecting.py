@@ -66,10 +66,9 @@ def offer_upgrades(engine: ASGIEngine, application: Application, settings: Setti
 
     limits = limits_of(settings.websockets) if settings.websockets.mode == "auto" else None
     mounts = mounts_of(application)
-    if mounts is not None:
-        engine.upgraded = mounts.with_upgrades(lambda app: Upgrades(app, limits, notice))
-    elif limits is not None:
-        engine.upgraded = Upgrades(application.app, limits, notice)
+    passed_on = mounts.passes_on if mounts is not None and mounts.proxies else None
+    if limits is not None or passed_on is not None:
+        engine.upgraded = Upgrades(application.app, limits, notice, passed_on)
 
 
 def connect(engine: Engine, assignment: Assignment, elsewhere: Container[int] = ()) -> None:

@@ -9,7 +9,6 @@ gets the path in its normal form, so that it sees the same path as the rule that
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -244,17 +243,10 @@ class ASGIMounts:
             if mounted is app:
                 self._states[place] = state
 
-    def with_upgrades(self, wrap: Callable[[ASGIApplication], ASGIApplication]) -> ASGIMounts:
-        """Return the same for requests that ask for another protocol; a proxy answers those by itself.
-
-        Args:
-            wrap: Makes of an application one that is asked first.
-        """
-        twin = copy(self)
-        twin._mounts = {
-            place: (app if own else wrap(app), root, own) for place, (app, root, own) in self._mounts.items()
-        }
-        return twin
+    def passes_on(self, scope: Mapping[str, Any]) -> bool:
+        """Return whether a proxy answers a request: what it asks for, the server behind decides."""
+        mount = self._mounts.get(scope[MOUNT])
+        return mount is not None and mount[2]
 
     def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Awaitable[None]:
         """Call the application of the route that took the request."""

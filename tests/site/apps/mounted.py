@@ -75,7 +75,7 @@ class ASGI:
             await self.live(scope, receive, send)
             return
         if scope["type"] == "websocket":
-            await send({"type": "websocket.close"})
+            await self.talk(scope, receive, send)
             return
         body = b""
         while (message := await receive()).get("more_body"):
@@ -102,6 +102,29 @@ class ASGI:
         fields = [(b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": 200, "headers": fields})
         await send({"type": "http.response.body", "body": json.dumps(told).encode()})
+
+    async def talk(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Say what the scope has, then send everything back. Refuse below /refuse, fail below /fail."""
+        await receive()
+        path = scope["path"].removeprefix(scope["root_path"])
+        if path == "/refuse":
+            await send({"type": "websocket.close"})
+            return
+        await send({"type": "websocket.accept"})
+        if path == "/fail":
+            raise ValueError("on purpose")
+        told = {
+            "name": self.name,
+            "root": scope["root_path"],
+            "path": scope["path"],
+            "state": scope["state"]["of"],
+            "private": [key for key in (*scope, *scope["extensions"]) if key.startswith("portway.")],
+            "scheme": scope["scheme"],
+            "thread": threading.current_thread().name,
+        }
+        await send({"type": "websocket.send", "text": json.dumps(told)})
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({**message, "type": "websocket.send"})
 
     async def live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Say when it begins and ends."""
