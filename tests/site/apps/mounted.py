@@ -104,15 +104,13 @@ class ASGI:
         await send({"type": "http.response.body", "body": json.dumps(told).encode()})
 
     async def talk(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Say what the scope has, then send everything back. Refuse below /refuse, fail below /fail."""
+        """Say what the scope has, then send everything back. Refuse at /refuse and /refused."""
         await receive()
         path = scope["path"].removeprefix(scope["root_path"])
-        if path == "/refuse":
+        if path.endswith(("/refuse", "/refused")):
             await send({"type": "websocket.close"})
             return
         await send({"type": "websocket.accept"})
-        if path == "/fail":
-            raise ValueError("on purpose")
         told = {
             "name": self.name,
             "root": scope["root_path"],
