@@ -238,15 +238,15 @@ def test_port_of_the_environment_stays_on_the_loopback(project: Project) -> None
 
 
 def test_requests_under_way_end(tmp_path: Path) -> None:
-    source = WSGI.replace(
-        "    start_response", "    __import__('threading').Event().wait(1)\n    start_response"
-    )
+    slowly = "    print('begun', file=sys.stderr, flush=True)\n    threading.Event().wait(1)\n"
+    source = "import sys, threading\n" + WSGI.replace("    start_response(", slowly + "    start_response(")
     project = Project(tmp_path, source)
     with project.dev() as server:
         server.ready()
         wait_for_watcher(server, project)
         with Client(server.address) as client:
             client.request("/", PAGE)
+            server.wait_for("^begun")
             project.save("two")
             server.wait_for("reload: .*app.py")
             assert client.answer().body == b"<title>one</title>one"
