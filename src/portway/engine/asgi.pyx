@@ -407,8 +407,11 @@ cdef class ASGIEngine(ASGIBase):
 
     cdef int on_flushed(self, Connection c) except -1:
         cdef Exchange exchange = <Exchange>c.exchange
-        if exchange is not None and exchange.drainer is not None and not exchange.drainer.done():
-            exchange.drainer.set_result(None)
+        if exchange is not None:
+            if exchange.drainer is not None and not exchange.drainer.done():
+                exchange.drainer.set_result(None)
+            if exchange.sink is not None and exchange.stage == STREAMING:
+                exchange.sink.flushed()
         return self.place(c)
 
     cdef int on_close(self, Connection c) except -1:

@@ -9,6 +9,9 @@ class Sink(Protocol):
     def received(self, data: bytes, /) -> None:
         """Bytes came. An exception ends the connection."""
 
+    def flushed(self) -> None:
+        """All that was written has been sent, after some of it had to wait for the client."""
+
     def ended(self) -> None:
         """The client will send no more; it may still read."""
 

@@ -91,10 +91,15 @@ cdef class Stream:
 
     def write(self, bytes data):
         cdef Exchange exchange = self.exchange
+        cdef Connection c
         if not self.is_open or exchange.connection.broken:
             return False
         exchange.write_body(data, True)
-        return exchange.connection.parked_bytes > PARKED_MOST
+        c = exchange.connection
+        # its time to read runs from here, whether or not anybody waits for it
+        if c.parked is not None and c.link.queue != &exchange.engine.writing:
+            exchange.engine.place(c)
+        return c.parked_bytes > PARKED_MOST
 
     def drained(self):
         return self.exchange.drained()

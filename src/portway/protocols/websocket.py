@@ -34,6 +34,10 @@ CLOSE_S: Final = 10.0
 """Seconds for the client's Close frame once the server's is sent (as in websockets and uvicorn)."""
 MOST_WAITING: Final = 65536
 """Bytes of messages that wait for the application before nothing more is read."""
+AT_ONCE: Final = 2048
+"""Bytes that are parsed before it is asked again whether there is room; inflated, they may be 2 MiB."""
+FRAMES_MOST: Final = 200
+"""Frames of one connection that are parsed before others have their turn; each takes some microseconds."""
 GOING_AWAY: Final = (1012, "service restart")
 """The code (IANA's registry) that tells clients to connect again."""
 _DEFLATE: Final = ServerPerMessageDeflateFactory(
@@ -81,7 +85,12 @@ class WebSocket:
         self._gone = False  # nothing more can be sent
         self._inbox: asyncio.Queue[Message] = asyncio.Queue()
         self._waiting = 0
-        self._held = False
+        self._bytes = b""  # what came and is not parsed yet
+        self._no_more = False  # nothing comes behind them
+        self._reading = False
+        self._held = False  # the engine reads nothing more
+        self._clogged = False  # the client does not read what is sent
+        self._turn: asyncio.Handle | None = None  # the next one, when others have had theirs
         self._partial: bytearray | None = None
         self._is_text = False
         self._over: asyncio.Future[None] | None = None
@@ -115,12 +124,11 @@ class WebSocket:
         message = await inbox.get() if inbox.empty() else inbox.get_nowait()
         if message["type"] == "websocket.disconnect":
             self._inbox.put_nowait(message)  # whoever asks again hears the same
-        elif self._waiting:
+        elif message["type"] == "websocket.receive":
             data = message.get("text")
             self._waiting -= len(message["bytes"] if data is None else data)
-            if self._held and not self._is_full():
-                self._held = False
-                self._stream.go_on()
+            if self._held:
+                self._read()
         return message
 
     async def send(self, message: Message) -> None:
@@ -235,23 +243,18 @@ class WebSocket:
     def received(self, data: bytes) -> None:
         """Bytes came."""
         self._asked = None
-        protocol = self._protocol
-        protocol.receive_data(data)
-        for event in protocol.events_received():
-            assert isinstance(event, Frame)
-            self._take(event)
-        if protocol.parser_exc is not None and protocol.close_sent is not None:
-            self._tell(protocol.close_sent.code, protocol.close_sent.reason)
-        self._flush()
-        if self._is_full() and not self._told:
-            self._held = True
-            self._stream.hold()
+        self._bytes += data
+        self._read()
+
+    def flushed(self) -> None:
+        """The client has read what it was sent."""
+        self._clogged = False
+        self._read()
 
     def ended(self) -> None:
         """The client has ended the connection, without a Close frame."""
-        self._protocol.receive_eof()
-        self._tell(1006)
-        self._flush()
+        self._no_more = True
+        self._read()
 
     def lost(self) -> None:
         """The connection is gone."""
@@ -260,11 +263,55 @@ class WebSocket:
 
     def server_ends(self) -> None:
         """The server drains."""
+        self._tell(*GOING_AWAY)
         if self._accepted and self._protocol.state is State.OPEN:
-            self._tell(*GOING_AWAY)
             self._close(*GOING_AWAY)
-        else:
-            self._tell(*GOING_AWAY)
+
+    def _read(self) -> None:
+        """Parse what has come, a little at a time, until it has to wait or there is no more."""
+        if self._reading:
+            return
+        self._reading = True
+        try:
+            frames = at = 0
+            while at < len(self._bytes) and not self._must_wait():
+                frames += self._parse(self._bytes[at : at + AT_ONCE])
+                at += AT_ONCE
+                if frames >= FRAMES_MOST and at < len(self._bytes) and self._turn is None:
+                    self._turn = self._loop.call_soon(self._next_turn)
+            self._bytes = self._bytes[at:] if self._stream.is_open else b""
+            if self._no_more and not self._bytes:
+                self._protocol.receive_eof()
+                self._tell(1006)
+                self._flush()
+        finally:
+            self._reading = False
+        if bool(self._bytes) or self._must_wait():
+            self._held = True
+            self._stream.hold()
+        elif self._held:
+            self._held = False
+            self._stream.go_on()
+
+    def _must_wait(self) -> bool:
+        return self._clogged or self._turn is not None or (not self._told and self._is_full())
+
+    def _next_turn(self) -> None:
+        self._turn = None
+        self._read()
+
+    def _parse(self, data: bytes) -> int:
+        """Parse bytes; return how many frames they completed."""
+        protocol = self._protocol
+        protocol.receive_data(data)
+        events = protocol.events_received()
+        for event in events:
+            assert isinstance(event, Frame)
+            self._take(event)
+        if protocol.parser_exc is not None and protocol.close_sent is not None:
+            self._tell(protocol.close_sent.code, protocol.close_sent.reason)
+        self._clogged = self._flush() or self._clogged
+        return len(events)
 
     def _take(self, frame: Frame) -> None:
         if frame.opcode is Opcode.CLOSE:
@@ -319,8 +366,7 @@ class WebSocket:
         self._partial = None
         self._inbox.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         if self._held:
-            self._held = False
-            self._stream.go_on()
+            self._read()
 
     def _close(self, code: int, reason: str) -> None:
         """Send a Close frame; the client's is waited for."""
@@ -345,11 +391,12 @@ class WebSocket:
     def _flush(self) -> bool:
         """Send what the protocol has to send; return whether to wait for the client."""
         full = False
-        for data in self._protocol.data_to_send():
-            if data:
-                full = self._stream.write(data)
-            else:
-                self._end()
+        writes = self._protocol.data_to_send()
+        over = bool(writes) and not writes[-1]
+        if data := writes[0] if len(writes) == 1 else b"".join(writes):
+            full = self._stream.write(data)
+        if over:
+            self._end()
         return full
 
     def _end(self) -> None:
@@ -358,10 +405,10 @@ class WebSocket:
         self._ended()
 
     def _ended(self) -> None:
-        for timer in (self._closing, self._pinging):
+        for timer in (self._closing, self._pinging, self._turn):
             if timer is not None:
                 timer.cancel()
-        self._closing = self._pinging = None
+        self._closing = self._pinging = self._turn = None
         if self._over is not None and not self._over.done():
             self._over.set_result(None)
 

@@ -31,7 +31,8 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": fields})
         await send({"type": "http.response.body", "body": told})
     else:
-        assert (await receive()) == {"type": "websocket.connect"}
+        if scope["path"] != "/accept-first":
+            assert (await receive()) == {"type": "websocket.connect"}
         name = scope["path"].split("/")[1].replace("-", "_")
         await PATHS[name](scope, receive, send)
 
@@ -165,6 +166,20 @@ async def flood(scope: Message, receive: Receive, send: Send) -> None:
         raise
 
 
+async def accept_first(scope: Message, receive: Receive, send: Send) -> None:
+    """Accept, wait until a message is there, and only then receive."""
+    await send({"type": "websocket.accept"})
+    await asyncio.sleep(0.05)
+    await send({"type": "websocket.send", "text": (await receive())["type"]})
+    await send({**(await receive()), "type": "websocket.send"})
+
+
+async def deaf(scope: Message, receive: Receive, send: Send) -> None:
+    """Accept, and take nothing ever."""
+    await send({"type": "websocket.accept"})
+    await asyncio.Event().wait()
+
+
 async def concurrent(scope: Message, receive: Receive, send: Send) -> None:
     """Receive in one task and send in another, as chat servers do."""
     await send({"type": "websocket.accept"})
@@ -187,6 +202,6 @@ PATHS: dict[str, Callable[[Message, Receive, Send], Awaitable[None]]] = {
     function.__name__: function
     for function in (
         *(echo, facts, refuse, deny, forget, fail, fail_later, leave, close, close_wrongly, subprotocol),
-        *(reserved, split, slow, flood, concurrent),
+        *(reserved, split, slow, flood, concurrent, accept_first, deaf),
     )
 }
