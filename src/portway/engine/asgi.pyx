@@ -15,13 +15,13 @@ from cpython.dict cimport PyDict_DelItem, PyDict_SetItem
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from portway.engine.asgi_exchange cimport Exchange
+from portway.engine.asgi_exchange cimport Exchange, STREAMING
 from portway.engine.asgi_watchdog cimport ASGIWatchdog
-from portway.engine.base cimport Listener, Strand, least
+from portway.engine.base cimport Listener, Strand, least, members
 from portway.engine.body cimport BODY_DONE
 from portway.engine.connection cimport Connection
 from portway.engine.cposix cimport pw_coarse_ms, pw_now_ns
-from portway.engine.deadlines cimport Link, Queue, link_move, queue_first, queue_init
+from portway.engine.deadlines cimport link_move, queue_init
 from portway.engine.poller cimport KIND_CONNECTION, READABLE, WRITABLE, Watched
 from portway.engine.request_id cimport request_id
 from portway.engine.scope cimport base_scope, make_scope
@@ -190,18 +190,13 @@ cdef class ASGIEngine(ASGIBase):
 
     cdef int tell_streams(self, bint all) except -1:
         """Tell applications that their server ends: streams of events, whose clients connect again, or all requests."""
-        cdef Queue* queues[3]
-        cdef Link* link
+        cdef Connection c
         cdef Exchange exchange
-        cdef int i
-        queues[:] = [&self.active, &self.bodies, &self.writing]
-        for i in range(3):
-            link = queue_first(queues[i])
-            while link != NULL and link != &queues[i].ends:
-                exchange = <Exchange>(<Connection>link.owner).exchange
-                if exchange is not None and (all or exchange.endless()):
-                    exchange.server_ends()
-                link = link.after
+        # what is told may move and end connections
+        for c in members(&self.active) + members(&self.bodies) + members(&self.writing):
+            exchange = <Exchange>c.exchange
+            if exchange is not None and (all or exchange.endless()):
+                exchange.server_ends()
         return 0
 
     cdef int end(self) except -1:
@@ -419,6 +414,8 @@ cdef class ASGIEngine(ASGIBase):
         if exchange is None:
             return 0
         exchange.gone = True
+        if not exchange.running:
+            exchange.scope = None           # nobody will call the application; the offer in it is a cycle
         exchange.disconnect()
         if exchange.drainer is not None and not exchange.drainer.done():
             exchange.drainer.set_result(None)
