@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import TracebackType
@@ -103,7 +104,7 @@ class Wire:
         """Send until the server has had enough: it may close while a body is on its way."""
         try:
             self.send(*pieces)
-        except (BrokenPipeError, ConnectionResetError):
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
             return
 
     def get(self, path: str) -> Response:
