@@ -15,6 +15,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.protocols.conftest import ACCEPTED, OPENING, Raw, frame, log_of, serve, told, websocket
+from tests.server.test_control import ctl_json
 from tests.support.client import Client, ConnectionLost, get
 from tests.support.processes import Portway
 from tests.support.waiting import wait_until
@@ -426,6 +427,21 @@ def test_a_handshake_that_is_not_decided_when_the_server_stops(tmp_path: Path) -
             server.send(signal.SIGTERM)
             assert client.answer().status == 503
         assert server.exit_code() == 0
+
+
+def test_how_long_one_lived_is_no_latency(tmp_path: Path) -> None:
+    control = tmp_path / "control"
+    with serve("epoll", "--slow-request", "0.01", "--control", str(control)) as server:
+        server.ready()
+        with websocket(server) as connection:
+            threading.Event().wait(0.1)
+            connection.send("x")
+            assert connection.recv(20) == "x"
+
+        wait_until(lambda: ctl_json(control, "status")["totals"]["statuses"] == {"101": 1}, "the count of it")
+        found = ctl_json(control, "status")
+        assert found["totals"]["latency"]["count"] == 0
+        assert found["slow"] == []
 
 
 # -- where there are none ----------------------------------------------------------------------------------

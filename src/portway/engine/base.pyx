@@ -430,9 +430,10 @@ cdef class Base:
             # also the time at which the next request of the batch begins, see Engine.begin
             self.clock_ns = now or pw_now_ns()
             took = self.clock_ns - c.began_ns
-            observe(&self.counters.latency, took)
-            if took >= self.slow_ns:
-                note_slow(self.counters, self.request_of(c).encode("utf-8", "replace"), c.status, took)
+            if c.status != 101:             # how long a connection lived is no latency
+                observe(&self.counters.latency, took)
+                if took >= self.slow_ns:
+                    note_slow(self.counters, self.request_of(c).encode("utf-8", "replace"), c.status, took)
         self.counters.in_flight -= 1
         self.counters.bytes_out += c.sent
         if c.unspooled:
