@@ -1,6 +1,6 @@
 """A connection that changes its protocol (RFC 9110, section 7.8), WebSocket for example: bytes both ways.
 
-Nothing is read in them. The engine's side is its extension `portway.upgrade`, see docs/architecture.md.
+Nothing is read in them. The engine's side is a `Stream` in the scope's extensions, see docs/architecture.md.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from typing import Any, Final
 
 from aiohttp.http_parser import RawResponseMessage
 
+from portway.protocols.upgrades import UPGRADE
 from portway.site.proxy.connections import WINDOW, Line
 from portway.site.proxy.fields import response_fields
 
-UPGRADE: Final = "portway.upgrade"
-"""The extension; its value is an engine's `Stream`."""
 IDLE_S: Final = 3600.0
 """How long nothing may come from either side."""
 
