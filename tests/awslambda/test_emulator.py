@@ -262,7 +262,7 @@ def test_snapstart(client: str, make: Any, tmp_path: Path) -> None:
 
 
 STREAMING = """
-import fcntl
+import asyncio, fcntl
 
 def passes(gate):
     with open(gate) as file:
@@ -283,6 +283,8 @@ async def app(scope, receive, send):
         raise RuntimeError("half way")
     if scope["path"] == "/wait":
         passes("go-on")
+    if scope["path"] == "/thread":
+        await asyncio.to_thread(int)
     for number in range(100 if scope["path"] == "/many" else 0):
         await send({"type": "http.response.body", "body": b"x" * 100_000, "more_body": True})
     await send({"type": "http.response.body", "body": b"last"})
@@ -332,9 +334,15 @@ def test_a_reader_that_leaves_does_not_end_the_function(streaming: Emulated) -> 
     assert streaming.lines[-1].startswith("END") and "Status" not in streaming.lines[-1]
 
 
-def test_an_extension_gets_its_sigterm_when_the_pool_closes(make: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", ["/", "/thread"])
+def test_an_extension_gets_its_sigterm_when_the_pool_closes(make: Any, tmp_path: Path, path: str) -> None:
+    """In its main thread, also where the application has left others, though it was frozen until then."""
     pool = streams(make, tmp_path, grace_s=WAIT_S)
-    assert pool.ask(function_url(Wire(path="/"))).whole().endswith(b"last")
+    assert pool.ask(function_url(Wire(path=path))).whole().endswith(b"last")
+    (environment,) = pool._all
+    runtime = environment._sandbox.runtime
+    assert runtime is not None
+    until(lambda: state(runtime.pid) == "T")
     pool.close()
     assert (tmp_path / "ended").exists()
 

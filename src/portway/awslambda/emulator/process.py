@@ -9,10 +9,14 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+_SETTLE_S = 0.1
+_NOT_YET = ("R", "T")
+"""Stopped, or about to go on; it may also just be busy, and then it is by now."""
 _STDERR = 2  # the function's whole output is its log
 
 
@@ -48,6 +52,23 @@ class Process:
         if self.status is None:
             with suppress(OSError):
                 os.killpg(self.pid, number)
+
+    def settle(self) -> None:
+        """Return when the main thread has gone on after a stop.
+
+        The kernel prefers it for a signal to the process, but not before it has dealt with the one that let
+        it go on; and in another thread, no signal wakes Python code that waits in the main one.
+        """
+        until = time.monotonic() + _SETTLE_S
+        while self._state() in _NOT_YET and time.monotonic() < until:
+            time.sleep(0.001)
+
+    def _state(self) -> str:
+        """The main thread's state (Linux, proc(5)); "" where that cannot be had."""
+        try:
+            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (OSError, IndexError):
+            return ""
 
     def wait(self) -> None:
         """Return when it has ended. It is not reaped yet."""

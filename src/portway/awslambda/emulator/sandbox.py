@@ -119,6 +119,7 @@ class Sandbox:
         if runtime is not None:
             if reason == "SPINDOWN" and len(self._extensions):
                 self.thaw()
+                runtime.settle()
                 runtime.signal(signal.SIGTERM)
                 internal = len(self._extensions) > len(self._extensions.processes)
                 self._changed.wait_for(lambda: self.gone, _TERM_S[internal] + grace_s)
