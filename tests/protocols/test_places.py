@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 from collections.abc import Iterator
@@ -18,9 +19,10 @@ import portway
 from portway.testing import running
 from tests.protocols.apps import talking
 from tests.protocols.conftest import OPENING, Raw, frame, websocket
-from tests.site.serving import ask, mounted, serve_site
+from tests.site.serving import ask, mounted, route, serve_site
+from tests.site.upstream import Caller, Upstream
 from tests.support.certificates import certificate
-from tests.support.client import Client
+from tests.support.client import Client, ConnectionLost
 from tests.support.developing import Project, wait_for_watcher
 from tests.support.processes import Portway
 from tests.support.waiting import wait_until
@@ -180,6 +182,31 @@ def test_a_save_has_the_page_connect_again(tmp_path: Path) -> None:
         server.wait_for("ValueError: of the application")
         assert server.stop() == 0
         assert "RuntimeError" not in server.log
+
+
+def test_one_of_a_proxy_route_that_breaks_off_in_development(tmp_path: Path) -> None:
+    """What a browser is shown of errors is for pages: nothing of it is among the bytes of a tunnel."""
+
+    def breaking(caller: Caller, number: int) -> None:
+        caller.head()
+        fields = b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        caller.send(b"HTTP/1.1 101 Switching Protocols\r\n" + fields)
+        caller.reset()
+
+    project = Project(tmp_path, DEVELOPED)
+    with Upstream(breaking) as upstream:
+        project.write("portway.toml", f'app = "app:app"\n{route("/up*", proxy=upstream.url)}')
+        with project.dev() as server:
+            server.ready()
+            with Client(server.address) as client:
+                page = b"Host: localhost\r\nAccept: text/html"
+                client.send((OPENING % (b"/up", b"")).replace(b"Host: a", page))
+                with contextlib.suppress(ConnectionLost):
+                    assert client._until(b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
+                    assert client.rest() == b""
+            assert first_word(server) == "one"
+            assert server.stop() == 0
+            assert "Traceback" not in server.log
 
 
 # -- inside a program --------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from portway.apps.importing import own_traceback
-from portway.protocols.upgrades import UPGRADE
 from portway.server.developing.answers import Answer, failed_answer, own_answer
 from portway.server.developing.bulletin import Development
 from portway.server.developing.visitors import Visitor, from_scope
@@ -21,7 +20,7 @@ SAYS_NOTHING = b"Internal Server Error"
 
 
 class DevelopingASGI:
-    """As `DevelopingWSGI`, for ASGI. WebSockets, those of proxies too, and the lifespan are left alone.
+    """As `DevelopingWSGI`, for ASGI. WebSockets and the lifespan go to the application untouched.
 
     Args:
         app: The application.
@@ -37,8 +36,7 @@ class DevelopingASGI:
         self._reporter = reporter
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Send) -> None:
-        shown = scope["type"] == "http" and UPGRADE not in scope.get("extensions", ())
-        visitor = from_scope(scope) if shown else None
+        visitor = from_scope(scope) if scope["type"] == "http" else None
         if visitor is None or not visitor.is_local:
             await self._app(scope, receive, send)
             return
