@@ -44,14 +44,16 @@ def test_messages_for_an_application_that_accepts_before_it_receives(server: Por
     assert "failed" not in log_of(server)
 
 
-def test_who_waits_for_a_turn_has_it(server: Portway) -> None:
-    """Fragments of nothing without end: each costs some microseconds, and no queue ever fills."""
+@pytest.mark.parametrize("flood_of", ["fragments", "messages"])
+def test_who_waits_for_a_turn_has_it(server: Portway, flood_of: str) -> None:
+    """Fragments of nothing without end, which fill no queue; and messages that are taken without a wait."""
     over = threading.Event()
-    with Raw(server) as client:
+    with Raw(server, "/take") as client:
 
         def flood() -> None:
-            crumbs = frame(0, fin=False) * 10_000
-            client.send(frame(TEXT, fin=False))
+            crumbs = (frame(0, fin=False) if flood_of == "fragments" else frame(BINARY, b"x" * 100)) * 10_000
+            if flood_of == "fragments":
+                client.send(frame(BINARY, fin=False))
             with contextlib.suppress(OSError):
                 while not over.is_set():
                     client.send(crumbs)
@@ -63,7 +65,6 @@ def test_who_waits_for_a_turn_has_it(server: Portway) -> None:
                 assert get(server.address, "/told").status == 200
         finally:
             over.set()
-            client.sock.settimeout(0.1)
             sender.join(60)
 
 

@@ -127,8 +127,9 @@ class WebSocket:
         elif message["type"] == "websocket.receive":
             data = message.get("text")
             self._waiting -= len(message["bytes"] if data is None else data)
-            if self._held:
-                self._read()
+            # not now: an application that takes what is there, and never waits, would never let others go on
+            if self._held and not self._must_wait():
+                self._turn = self._loop.call_soon(self._next_turn)
         return message
 
     async def send(self, message: Message) -> None:

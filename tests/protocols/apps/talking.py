@@ -174,6 +174,30 @@ async def accept_first(scope: Message, receive: Receive, send: Send) -> None:
     await send({**(await receive()), "type": "websocket.send"})
 
 
+async def take(scope: Message, receive: Receive, send: Send) -> None:
+    """Take messages, and say nothing."""
+    await send({"type": "websocket.accept"})
+    while (await receive())["type"] == "websocket.receive":
+        pass
+
+
+async def deny_slowly(scope: Message, receive: Receive, send: Send) -> None:
+    """Refuse with a response whose second half waits for a file."""
+    await send({"type": "websocket.http.response.start", "status": 401})
+    await send({"type": "websocket.http.response.body", "body": b"first", "more_body": True})
+    while not os.path.exists(scope["query_string"].decode()):  # noqa: ASYNC110, ASYNC240
+        await asyncio.sleep(0.01)
+    await send({"type": "websocket.http.response.body", "body": b"last"})
+
+
+async def loose(scope: Message, receive: Receive, send: Send) -> None:
+    """Send what the specification leaves open."""
+    await send({"type": "websocket.accept", "subprotocol": ""})
+    await send({"type": "websocket.send", "bytes": b"bytes", "text": "text"})
+    await send({"type": "websocket.send", "bytes": b"bytes", "text": None})
+    await send({"type": "websocket.send", "bytes": None, "text": "text"})
+
+
 async def deaf(scope: Message, receive: Receive, send: Send) -> None:
     """Accept, and take nothing ever."""
     await send({"type": "websocket.accept"})
@@ -202,6 +226,6 @@ PATHS: dict[str, Callable[[Message, Receive, Send], Awaitable[None]]] = {
     function.__name__: function
     for function in (
         *(echo, facts, refuse, deny, forget, fail, fail_later, leave, close, close_wrongly, subprotocol),
-        *(reserved, split, slow, flood, concurrent, accept_first, deaf),
+        *(reserved, split, slow, flood, concurrent, accept_first, deaf, deny_slowly, loose, take),
     )
 }
