@@ -178,6 +178,22 @@ def test_a_handshake_refused_by_the_application(server: Portway) -> None:
     assert "failed" not in log_of(server)
 
 
+def test_a_refusal_that_the_server_outlives(tmp_path: Path) -> None:
+    """The application's own response has an end, so a drain leaves it its time."""
+    gate = tmp_path / "gate"
+    with serve("epoll", "--graceful-timeout", "30") as server:
+        server.ready()
+        with Client(server.address) as client:
+            client.send(OPENING % (b"/deny-slowly?%s" % bytes(gate), b""))
+            assert client._until(b"first").startswith(b"HTTP/1.1 401 ")
+            server.send(signal.SIGTERM)
+            server.wait_for("stopping gracefully")
+            threading.Event().wait(0.5)  # some rounds of the drain
+            gate.touch()
+            assert client.rest().endswith(b"last\r\n0\r\n\r\n")
+        assert server.exit_code() == 0
+
+
 @pytest.mark.parametrize("path", ["forget", "fail", "subprotocol", "reserved", "split"])
 def test_an_application_that_fails_before_it_accepts(server: Portway, path: str) -> None:
     with Client(server.address) as client:
@@ -218,6 +234,23 @@ def test_an_application_that_closes(server: Portway) -> None:
         ["RuntimeError", "websocket.disconnect"],
         ["ClientDisconnected", "websocket.disconnect"],
     )
+
+
+def test_what_applications_of_other_servers_send(server: Portway) -> None:
+    """No subprotocol as "", and bytes where there is a text beside them."""
+    with websocket(server, "/loose", subprotocols=["chat"]) as connection:
+        assert connection.subprotocol is None
+        assert [connection.recv(20) for _ in range(3)] == [b"bytes", b"bytes", "text"]
+
+
+def test_a_failure_is_logged_though_the_worker_ends(tmp_path: Path) -> None:
+    with serve("epoll", "--graceful-timeout", "1") as server:
+        server.ready()
+        with Raw(server, "/fail-later") as client:
+            assert client.frame() == (0x88, b"\x03\xf3")
+            server.send(signal.SIGTERM)
+            assert server.exit_code() == 0
+    assert "ValueError: after" in server.log
 
 
 def test_a_close_code_that_none_may_send(server: Portway) -> None:

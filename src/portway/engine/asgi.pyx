@@ -15,7 +15,7 @@ from cpython.dict cimport PyDict_DelItem, PyDict_SetItem
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from portway.engine.asgi_exchange cimport Exchange, STREAMING
+from portway.engine.asgi_exchange cimport Exchange
 from portway.engine.asgi_watchdog cimport ASGIWatchdog
 from portway.engine.base cimport Listener, Strand, least, members
 from portway.engine.body cimport BODY_DONE
@@ -405,7 +405,7 @@ cdef class ASGIEngine(ASGIBase):
         if exchange is not None:
             if exchange.drainer is not None and not exchange.drainer.done():
                 exchange.drainer.set_result(None)
-            if exchange.sink is not None and exchange.stage == STREAMING:
+            if exchange.sink is not None and exchange.upgraded:
                 exchange.sink.flushed()
         return self.place(c)
 

@@ -37,6 +37,7 @@ cdef class Exchange:
     cdef object receiver        # the future that `receive` waits for
     # once the connection has changed its protocol, see stream.pyx
     cdef bint upgrading         # it may
+    cdef bint upgraded          # it has
     cdef object sink            # takes what comes instead of `receive`
     cdef bint held              # it wants nothing more for now
     # the response

@@ -522,7 +522,7 @@ cdef class Exchange:
     cdef int input_over(self) except -1:
         """The client sends no more."""
         self.complete = True
-        if self.sink is not None and self.stage == STREAMING:
+        if self.sink is not None and self.upgraded:
             return self.tell_sink(None)
         if self.receiver is not None and not self.receiver.done():
             self.receiver.set_result(None)
@@ -564,7 +564,7 @@ cdef class Exchange:
         """Whether the response has begun and has no end of its own: a stream of events, another protocol."""
         if self.stage != STREAMING:
             return False
-        if self.sink is not None:
+        if self.sink is not None and self.upgraded:
             return True
         try:
             for name, value in self.headers:

@@ -22,7 +22,7 @@ cdef class Stream:
 
     @property
     def is_open(self):
-        return self.exchange.stage == STREAMING and not self.exchange.gone
+        return self.exchange.upgraded and self.exchange.stage == STREAMING and not self.exchange.gone
 
     def attach(self, sink):
         self.exchange.sink = sink
@@ -78,6 +78,7 @@ cdef class Stream:
         cdef ASGIBase engine = exchange.engine
         c.body.kind = BODY_RAW
         exchange.stage = STREAMING
+        exchange.upgraded = True
         exchange.complete = exchange.delivered = False
         if c.stash_size:                    # the client did not wait for the answer
             early = c.stash[:c.stash_size]

@@ -15,6 +15,7 @@ import asyncio
 import os
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from websockets.datastructures import Headers
@@ -112,7 +113,8 @@ class WebSocket:
         try:
             await app(self._scope(), self.receive, self.send)
         except Exception:
-            await self._finish(1011)
+            with suppress(asyncio.CancelledError):  # the worker ends; the log has the failure
+                await self._finish(1011)
             raise
         if not self._accepted and not self._told and not self._denying:
             raise RuntimeError("the application returned before it accepted or refused the WebSocket")
@@ -143,11 +145,11 @@ class WebSocket:
         kind = message["type"]
         if kind == "websocket.send" and self._accepted:
             self._check_open(kind)
-            text = message.get("text")
-            if text is not None:
-                self._protocol.send_text(text.encode())
+            data = message.get("bytes")
+            if data is None:
+                self._protocol.send_text(message["text"].encode())
             else:
-                self._protocol.send_binary(message["bytes"])
+                self._protocol.send_binary(data)
             if self._flush():
                 await self._stream.drained()
         elif kind == "websocket.close" and self._accepted:
@@ -218,7 +220,7 @@ class WebSocket:
             if name in negotiated
         ]
         subprotocol = message.get("subprotocol")
-        if subprotocol is not None:
+        if subprotocol:
             if subprotocol not in self._offered:
                 raise RuntimeError(f"the client has not offered the subprotocol {subprotocol!r:.80}")
             headers.append((b"sec-websocket-protocol", subprotocol.encode("latin-1")))
@@ -264,6 +266,8 @@ class WebSocket:
 
     def server_ends(self) -> None:
         """The server drains."""
+        if self._denying:
+            return  # that response has an end of its own
         self._tell(*GOING_AWAY)
         if self._accepted and self._protocol.state is State.OPEN:
             self._close(*GOING_AWAY)
