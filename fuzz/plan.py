@@ -29,6 +29,11 @@ class Source:
         self._data = data
         self._at = 0
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether only zeros are left."""
+        return self._at >= len(self._data)
+
     def number(self, below: int) -> int:
         """Return a number from zero on."""
         return self.bytes(1)[0] % below

@@ -50,17 +50,30 @@ def serve_wsgi(app: WSGIApplication) -> tuple[Any, Report]:
     return sock.getsockname(), report
 
 
-def serve_asgi(app: Callable[..., Awaitable[None]]) -> tuple[Any, Report]:
-    """Serve an ASGI application for as long as the process lives; return the address and the report."""
+def serve_asgi(
+    app: Callable[..., Awaitable[None]], upgraded: Callable[..., Awaitable[None]] | None = None
+) -> tuple[Any, Report]:
+    """Serve an ASGI application for as long as the process lives; return the address and the report.
+
+    Args:
+        app: The application.
+        upgraded: What answers requests that ask for another protocol.
+    """
     sock, report = socket.create_server(("127.0.0.1", 0)), Report()
-    threading.Thread(target=lambda: asyncio.run(_run(app, sock, report)), daemon=True).start()
+    threading.Thread(target=lambda: asyncio.run(_run(app, upgraded, sock, report)), daemon=True).start()
     return sock.getsockname(), report
 
 
-async def _run(app: Callable[..., Awaitable[None]], sock: socket.socket, report: Report) -> None:
+async def _run(
+    app: Callable[..., Awaitable[None]],
+    upgraded: Callable[..., Awaitable[None]] | None,
+    sock: socket.socket,
+    report: Report,
+) -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: report.faults.append(context))
     engine = ASGIEngine(app, Settings(), loop=loop, report=report)
+    engine.upgraded = upgraded
     engine.add_listener(sock)
     engine.start()
     await engine.wait_closed()
