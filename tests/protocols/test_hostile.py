@@ -21,7 +21,7 @@ from portway.engine.connection import alive
 from portway.protocols.limits import limits_of
 from portway.protocols.upgrades import Upgrades
 from tests.engine.test_leaks import NOTHING
-from tests.protocols.conftest import OPENING, Raw, frame, log_of, serve, websocket
+from tests.protocols.conftest import OPENING, Raw, frame, log_of, serve, told, websocket
 from tests.support.client import Client, get
 from tests.support.processes import Portway
 from tests.support.waiting import wait_until
@@ -119,6 +119,15 @@ def test_a_client_that_never_reads_its_pongs_is_cut(way: str) -> None:
             with contextlib.suppress(OSError):
                 fill(client, frame(PING, b"p" * 125) * 500, 1000)
             server.wait_for("reader stalled for write-timeout")
+
+
+def test_a_client_that_never_reads_is_cut_whatever_is_sent_meanwhile(way: str) -> None:
+    """Its time runs from when it stopped, not from the last thing that was sent."""
+    with serve(way, "--write-timeout", "1", "--ws-ping-interval", "0") as server:
+        server.ready()
+        with Raw(server, "/broadcast"):
+            server.wait_for("reader stalled for write-timeout")
+            wait_until(lambda: told(server)["seen"] == ["cut"], "what it has to tell")
 
 
 def test_a_reload_meets_clients_that_neither_read_nor_are_read(way: str) -> None:

@@ -484,7 +484,9 @@ cdef class Exchange:
             return
         if self.drainer is None or self.drainer.done():
             self.drainer = self.engine.loop.create_future()
-        self.engine.place(self.connection)
+        # once: the time of a client that does not read is not to begin anew with everything that is sent
+        if self.connection.link.queue != &self.engine.writing:
+            self.engine.place(self.connection)
         await asyncio.shield(self.drainer)
         if self.gone:
             raise ClientDisconnected("the client has disconnected")

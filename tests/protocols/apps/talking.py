@@ -174,6 +174,17 @@ async def accept_first(scope: Message, receive: Receive, send: Send) -> None:
     await send({**(await receive()), "type": "websocket.send"})
 
 
+async def broadcast(scope: Message, receive: Receive, send: Send) -> None:
+    """Send again and again, whether or not what was sent before has left."""
+    await send({"type": "websocket.accept"})
+    tasks = []
+    while not any(task.done() and task.exception() for task in tasks):
+        tasks.append(asyncio.ensure_future(send({"type": "websocket.send", "bytes": bytes(100_000)})))
+        await asyncio.sleep(0.1)
+    SEEN.append("cut")
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def take(scope: Message, receive: Receive, send: Send) -> None:
     """Take messages, and say nothing."""
     await send({"type": "websocket.accept"})
@@ -226,6 +237,6 @@ PATHS: dict[str, Callable[[Message, Receive, Send], Awaitable[None]]] = {
     function.__name__: function
     for function in (
         *(echo, facts, refuse, deny, forget, fail, fail_later, leave, close, close_wrongly, subprotocol),
-        *(reserved, split, slow, flood, concurrent, accept_first, deaf, deny_slowly, loose, take),
+        *(reserved, split, slow, flood, concurrent, accept_first, deaf, deny_slowly, loose, take, broadcast),
     )
 }
