@@ -177,7 +177,7 @@ async def accept_first(scope: Message, receive: Receive, send: Send) -> None:
 async def broadcast(scope: Message, receive: Receive, send: Send) -> None:
     """Send again and again, whether or not what was sent before has left."""
     await send({"type": "websocket.accept"})
-    tasks = []
+    tasks: list[asyncio.Future[None]] = []
     while not any(task.done() and task.exception() for task in tasks):
         tasks.append(asyncio.ensure_future(send({"type": "websocket.send", "bytes": bytes(100_000)})))
         await asyncio.sleep(0.1)
