@@ -46,6 +46,7 @@ _DEFLATE: Final = ServerPerMessageDeflateFactory(
 )
 """4 KiB windows: about 24 KiB of memory for a connection instead of 300, for nearly the same sizes."""
 _VERSION: Final = b"13"
+_CONT, _TEXT, _BINARY, _CLOSE = Opcode.CONT, Opcode.TEXT, Opcode.BINARY, Opcode.CLOSE
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 Message = dict[str, Any]
@@ -124,9 +125,10 @@ class WebSocket:
         """ASGI's: websocket.connect, websocket.receive for each message, websocket.disconnect at the end."""
         inbox = self._inbox
         message = await inbox.get() if inbox.empty() else inbox.get_nowait()
-        if message["type"] == "websocket.disconnect":
-            self._inbox.put_nowait(message)  # whoever asks again hears the same
-        elif message["type"] == "websocket.receive":
+        kind = message["type"]
+        if kind == "websocket.disconnect":
+            inbox.put_nowait(message)  # whoever asks again hears the same
+        elif kind == "websocket.receive":
             data = message.get("text")
             self._waiting -= len(message["bytes"] if data is None else data)
             # not now: an application that takes what is there, and never waits, would never let others go on
@@ -144,7 +146,8 @@ class WebSocket:
         """
         kind = message["type"]
         if kind == "websocket.send" and self._accepted:
-            self._check_open(kind)
+            if self._told or self._gone:
+                self._check_open(kind)
             data = message.get("bytes")
             if data is None:
                 self._protocol.send_text(message["text"].encode())
@@ -246,8 +249,18 @@ class WebSocket:
     def received(self, data: bytes) -> None:
         """Bytes came."""
         self._asked = None
-        self._bytes += data
-        self._read()
+        if self._bytes or self._held or self._reading or len(data) > AT_ONCE:
+            self._bytes += data
+            self._read()
+            return
+        self._reading = True  # as `_read` does, where nothing waits and little has come
+        try:
+            self._parse(data)
+        finally:
+            self._reading = False
+        if self._must_wait():
+            self._held = True
+            self._stream.hold()
 
     def flushed(self) -> None:
         """The client has read what it was sent."""
@@ -311,37 +324,31 @@ class WebSocket:
         protocol.receive_data(data)
         events = protocol.events_received()
         for event in events:
-            assert isinstance(event, Frame)
-            self._take(event)
+            self._take(event)  # type: ignore[arg-type]  # frames, once the protocol is open
         if protocol.parser_exc is not None and protocol.close_sent is not None:
             self._tell(protocol.close_sent.code, protocol.close_sent.reason)
         self._clogged = self._flush() or self._clogged
         return len(events)
 
     def _take(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.CLOSE:
+        opcode = frame.opcode
+        if opcode is _CLOSE:
             close = self._protocol.close_rcvd
             assert close is not None
             self._tell(close.code, close.reason)
-        elif frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT) and not self._told:
-            self._assemble(frame)
-
-    def _assemble(self, frame: Frame) -> None:
-        """Put a message together; one piece of memory, however small its fragments are."""
-        if frame.opcode is not Opcode.CONT:
-            self._is_text = frame.opcode is Opcode.TEXT
-            if not frame.fin:
+        elif self._told:
+            return
+        elif opcode is _TEXT or opcode is _BINARY:
+            self._is_text = opcode is _TEXT
+            if frame.fin:
+                self._deliver(bytes(frame.data))
+            else:
                 self._partial = bytearray(frame.data)
-                return
-            data: bytes | bytearray = bytes(frame.data)
-        else:
-            if self._partial is None:
-                return  # of a message that came while nobody wanted any
-            self._partial += frame.data
-            if not frame.fin:
-                return
-            data, self._partial = self._partial, None
-        self._deliver(data)
+        elif opcode is _CONT and self._partial is not None:  # else of one that came while nobody wanted any
+            self._partial += frame.data  # one piece of memory, however small the fragments are
+            if frame.fin:
+                data, self._partial = self._partial, None
+                self._deliver(data)
 
     def _deliver(self, data: bytes | bytearray) -> None:
         if not self._is_text:
