@@ -244,3 +244,14 @@ def test_the_image(tmp_path: Path) -> None:
         *("--config", "portway.toml", "--log-level", "debug"),
     ]
     assert "EXPOSE 9000" in text.splitlines()
+    assert text.count(" 'portway[websockets]'\n") == 1
+
+
+def test_the_image_has_the_packages_that_the_configuration_needs(tmp_path: Path) -> None:
+    site = "loop = 'uvloop'\nadmin = '127.0.0.1:9100'\n[[routes]]\npath = '/up/*'\nproxy = 'http://127.0.0.1:1'\n"
+    (tmp_path / "portway.toml").write_text(site)
+    text, _ = export(tmp_path, "docker")
+    assert text.count(" 'portway[uvloop,websockets,proxy,metrics]'\n") == 1
+    (tmp_path / "portway.toml").write_text("interface = 'wsgi'\n")
+    text, _ = export(tmp_path, "docker")
+    assert text.count("requirements.txt portway\n") == 1

@@ -132,6 +132,23 @@ WantedBy=sockets.target
 """
 
 
+def _extras(loaded: Loaded) -> list[str]:
+    """Return the extras that the configuration needs, as far as it tells."""
+    from portway.site.reading import read_site
+    from portway.site.site import ProxyTarget
+
+    settings = loaded.settings
+    wanted = {
+        "uvloop": settings.process.loop == "uvloop",
+        "websockets": settings.websockets.mode == "auto"
+        and settings.app.interface in ("auto", "asgi", "asgi2"),
+        "proxy": loaded.has_routes
+        and any(isinstance(route.target, ProxyTarget) for route in read_site(loaded).routes),
+        "metrics": bool(settings.inspect.admin),
+    }
+    return [name for name, needed in wanted.items() if needed]
+
+
 def docker(loaded: Loaded, place: Place) -> str:
     """Return a Dockerfile."""
     settings = loaded.settings
@@ -144,12 +161,13 @@ def docker(loaded: Loaded, place: Place) -> str:
     command += [part for port in ports for part in ("--bind", f"0.0.0.0:{port}")]
     command += _flags(loaded, Place("portway", place.directory, place.python), relative=True)
     words = ", ".join(map(json.dumps, command))
+    portway = f"'portway[{','.join(extras)}]'" if (extras := _extras(loaded)) else "portway"
     return f"""\
 # The image that compiles has a compiler; the one that runs has not.
 FROM python:{place.python}-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev
 COPY requirements.txt /tmp/
-RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir -r /tmp/requirements.txt portway
+RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir -r /tmp/requirements.txt {portway}
 
 FROM python:{place.python}-slim
 COPY --from=build /venv /venv
