@@ -161,12 +161,14 @@ cdef class Acceptor(Transferor):
                 break
             if not c.readable:
                 return 0
+            got = 1
             if line:                        # only up to the line feed: what follows is not ours to take
                 got = recv(c.fd, piece, wanted, MSG_PEEK | MSG_DONTWAIT)
                 if got > 0:
                     feed = <const char*>memchr(piece, c"\n", got)
                     wanted = got if feed == NULL else <size_t>(feed - piece) + 1
-            got = recv(c.fd, piece, wanted, MSG_DONTWAIT)
+            if got > 0:                     # else nothing more is taken unseen: bytes may have come since the look
+                got = recv(c.fd, piece, wanted, MSG_DONTWAIT)
             if got < 0 and errno == EINTR:
                 continue
             if got < 0 and (errno == EAGAIN or errno == EWOULDBLOCK):
