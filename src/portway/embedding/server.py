@@ -163,11 +163,18 @@ class Server:
             UsageError: Signals are asked for in another thread.
             PortwayError: See `start`.
         """
-        with _obeying(self) if signals else _nothing(), self:
+        with _obeying(self) if signals else _nothing():
+            try:
+                self.start()
+            except KeyboardInterrupt:  # it may have begun just then
+                self.stop()
+                return
             try:
                 self.wait()
             except KeyboardInterrupt:
-                pass  # leaving the block stops in order; another Ctrl-C ends that
+                pass  # it stops in order; another Ctrl-C ends that
+            finally:
+                self.stop()
 
     def __enter__(self) -> Self:
         self.start()
