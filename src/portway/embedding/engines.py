@@ -97,6 +97,19 @@ def site_application(application: Application) -> SiteApplication | None:
     return application if isinstance(application, SiteApplication) else None
 
 
+def _wait(over: threading.Event, timeout_s: float | None) -> bool:
+    """Wait for an event; returns whether it has come.
+
+    In the main thread a signal that comes just before a wait begins does not end it: Python runs handlers
+    between two steps of its own. So a wait without end is one of many, each of a second.
+    """
+    if timeout_s is not None:
+        return over.wait(timeout_s)
+    while not over.wait(1.0):
+        pass
+    return True
+
+
 class _Thread:
     """A thread whose end can be waited for. An interrupted `join` would take it for ended (Python 3.11)."""
 
@@ -114,7 +127,7 @@ class _Thread:
 
     def wait(self, timeout_s: float | None) -> bool:
         """Wait for the end; returns whether it has come."""
-        if not self._over.wait(timeout_s):
+        if not _wait(self._over, timeout_s):
             return False
         if threading.current_thread() is not self._thread:
             self._thread.join()
@@ -277,7 +290,7 @@ class LoopedRun:
     def wait(self, timeout_s: float | None) -> bool:
         if not self._over.is_set() and timeout_s != 0 and asyncio._get_running_loop() is self._loop:
             raise UsageError("waiting here would block the event loop that serves", "end() does not wait.")
-        return self._over.wait(timeout_s)
+        return _wait(self._over, timeout_s)
 
     def abandon(self) -> None:
         self._engine.abandon()
