@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import ssl
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from tests.engine.conftest import IMPORTING
 from tests.support.certificates import certificate
 from tests.support.client import Client, get
 from tests.support.processes import Portway
+from tests.support.websocket import websocket as open_websocket
 
 _LOGGED: dict[Portway, int] = {}
 APP = Path(__file__).parent / "apps" / "talking.py"
@@ -63,16 +63,7 @@ def log_of(server: Portway) -> str:
 
 def websocket(server: Portway, path: str = "/echo", **options: Any) -> ClientConnection:
     """Open a WebSocket."""
-    host, port = server.address
-    scheme = "ws"
-    if type(server.address) is not tuple:
-        scheme = "wss"
-        options["ssl"] = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        options["ssl"].check_hostname = False
-        options["ssl"].verify_mode = ssl.CERT_NONE
-    options = {"max_size": None, "open_timeout": 20, "proxy": None, **options}
-    connection: ClientConnection = connect(f"{scheme}://{host}:{port}{path}", **options)
-    return connection
+    return open_websocket(server, path, **options)
 
 
 def told(server: Portway) -> Any:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -24,6 +23,7 @@ from tests.support.certificates import authority_file, certificate
 from tests.support.client import Client, ConnectionLost, get
 from tests.support.processes import Portway
 from tests.support.waiting import wait_until
+from tests.support.websocket import websocket as open_websocket
 
 WAYS = (
     "asgi-epoll",
@@ -77,15 +77,7 @@ def proxied(folder: Path, url: str, way: str = "asgi-epoll", *args: str, **env: 
 
 def websocket(server: Portway, path: str = "/ws", **options: Any) -> ClientConnection:
     """Open a WebSocket."""
-    host, port = server.address
-    scheme = "ws"
-    if type(server.address) is not tuple:
-        scheme = "wss"
-        options["ssl"] = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        options["ssl"].check_hostname = False
-        options["ssl"].verify_mode = ssl.CERT_NONE
-    connection: ClientConnection = connect(f"{scheme}://{host}:{port}{path}", max_size=None, **options)
-    return connection
+    return open_websocket(server, path, **options)
 
 
 @pytest.mark.parametrize("way", WAYS)
