@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
+import pty
 import signal
 import socket
 import stat
 import subprocess
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from portway.engine.counters import Board
+from portway.server.control import Control
+from portway.server.link import Link
+from portway.server.messages import Channel
 from tests.support.client import Client, get
 from tests.support.processes import COMMAND, Portway
 from tests.support.waiting import wait_until
@@ -288,3 +295,44 @@ def test_top_prints_picture_after_picture(server: Portway, control: Path) -> Non
     assert done.stdout.count("generation 1") == 3
     assert "a second" in done.stdout
     assert "\x1b" not in done.stdout
+
+
+def test_top_ends_with_a_key_and_leaves_the_terminal_as_it_was(server: Portway, control: Path) -> None:
+    master, terminal = pty.openpty()
+    try:
+        before = termios.tcgetattr(terminal)
+        command = [*COMMAND, "top", "--control", str(control), "--every", "3600"]
+        with subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=subprocess.PIPE) as top:
+            said = b""
+            while b"generation 1" not in said:
+                said += os.read(master, 4096)
+            os.write(master, b"xq")
+            while not said.endswith(b"\x1b[?1049l"):
+                said += os.read(master, 4096)
+            assert top.wait(50) == 0
+        assert termios.tcgetattr(terminal) == before
+    finally:
+        os.close(master)
+        os.close(terminal)
+
+
+def test_who_has_asked_may_be_silent_and_who_has_not_may_not(tmp_path: Path) -> None:
+    """`top` looks when it likes, and `stop` waits for the end, however long that takes."""
+    path = str(tmp_path / "c.sock")
+
+    async def talk() -> None:
+        ours, theirs = Channel.pair()
+        with contextlib.closing(ours), contextlib.closing(theirs):
+            control = Control(Board(1), Link(theirs), os.geteuid(), patience_s=0.5)
+            server = await asyncio.start_unix_server(control.converse, path, limit=control.MAX_LINE)
+            asking = await asyncio.open_unix_connection(path)
+            for _ in range(2):
+                asking[1].write(b'{"command":"explode"}\n')
+                assert b"no such command" in await asking[0].readline()
+                silent = await asyncio.open_unix_connection(path)
+                assert await silent[0].read() == b""
+                silent[1].close()
+            asking[1].close()
+            server.close()
+
+    asyncio.run(talk())

@@ -80,6 +80,6 @@ class Commands(click.Group):
         known = self.list_commands(ctx)
         if args and args[0] not in known and not args[0].startswith("-"):
             raise UnknownOption(
-                args[0], kind="command", known=known, otherwise="`portway --help` lists them all."
+                args[0], kind="command", known=known, otherwise=f"`{ctx.command_path} --help` lists them all."
             )
         return super().resolve_command(ctx, args)

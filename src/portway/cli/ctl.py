@@ -25,7 +25,7 @@ _JSON = ["--json", "as_json"]
 
 def ctl_command() -> click.Command:
     """Return the command with its subcommands."""
-    argument = click.Argument(["argument"], metavar="[N]", required=False)
+    argument = click.Argument(["argument"], metavar="[N]", type=click.INT, required=False)
     level = click.Argument(["argument"], metavar="LEVEL", type=click.Choice(_levels()))
     quick = click.Option(["--quick"], is_flag=True, help="Do not wait for requests in flight.")
     commands = [
@@ -96,7 +96,7 @@ def _status(link: ServerLink, params: dict[str, Any]) -> tuple[dict[str, Any], l
 
 def _workers(link: ServerLink, params: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     if params["argument"] is not None:
-        result = link.ask("workers", params["argument"])
+        result = link.ask("workers", str(params["argument"]))
         return result, [f"{result['workers']} wanted"]
     document = link.ask("status")
     result = {"workers_wanted": document["workers_wanted"], "workers": document["workers"]}

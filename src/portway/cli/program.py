@@ -58,21 +58,48 @@ def run_program(arguments: list[str], session: Session) -> int:
         raise _unknown_option(error, group) from None
     except click.Abort:
         raise KeyboardInterrupt from None
+    except click.exceptions.NoArgsIsHelpError:
+        place = _place(group, arguments)
+        raise UsageError("a command is missing", f"`{place} --help` lists them all.") from None
     except click.ClickException as error:
-        command = arguments[0] if arguments[:1] and arguments[0] in group.commands else ""
-        raise _usage_error(error, f"portway {command}".rstrip()) from None
+        raise _usage_error(error, _place(group, arguments)) from None
     return outcome if isinstance(outcome, int) else 0
 
 
 def _unknown_option(error: click.NoSuchOption, group: click.Command) -> UnknownOption:
     command = error.ctx.command if error.ctx else group
-    known = [*spellings(command.params), "--help"]
-    where = error.ctx.command_path if error.ctx else "portway"
+    place = error.ctx.command_path if error.ctx else "portway"
+    if isinstance(command, click.Group) and any(
+        error.option_name in spellings(inner.params) for inner in command.commands.values()
+    ):
+        return UnknownOption(
+            error.option_name,
+            kind="option",
+            known=(),
+            otherwise=f"it comes after the command: `{place} COMMAND {error.option_name}`.",
+        )
     return UnknownOption(
-        error.option_name, kind="option", known=known, otherwise=f"`{where} --help` lists them all."
+        error.option_name,
+        kind="option",
+        known=[*spellings(command.params), "--help"],
+        otherwise=f"`{place} --help` lists them all.",
     )
 
 
-def _usage_error(error: click.ClickException, where: str) -> UsageError:
-    text = error.format_message().rstrip(".")
-    return UsageError(plain(text[:1].lower() + text[1:]), f"`{where} --help` shows how it is written.")
+def _usage_error(error: click.ClickException, place: str) -> UsageError:
+    text = " ".join(error.format_message().split()).rstrip(".")
+    return UsageError(plain(text[:1].lower() + text[1:]), f"`{place} --help` shows how it is written.")
+
+
+def _place(group: click.Group, arguments: list[str]) -> str:
+    """Return the command of a command line, as it is typed: not every error of click knows."""
+    place, command = "portway", group
+    for word in arguments:
+        found = command.commands.get(word)
+        if found is None:
+            break
+        place += f" {word}"
+        if not isinstance(found, click.Group):
+            break
+        command = found
+    return place

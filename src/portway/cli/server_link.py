@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -119,19 +120,24 @@ class ServerLink:
         """
         request = {"command": command, "argument": argument}
         try:
-            self._sock.sendall(json.dumps(request).encode() + b"\n")
+            with contextlib.suppress(BrokenPipeError):  # what it said before it closed can be read
+                self._sock.sendall(json.dumps(request).encode() + b"\n")
             line = self._lines.readline()
             answer = json.loads(line) if line else None
+        except ConnectionError:
+            answer = None
         except (OSError, ValueError) as error:
             raise ServerError(f"the server at {shown(self._path)} does not answer: {error}") from error
         if not isinstance(answer, dict):
-            raise ServerError(f"the server at {shown(self._path)} ended the conversation")
+            raise ServerError(f"the server at {shown(self._path)} ended the conversation", "has it stopped?")
         if not answer.get("ok"):
             raise ServerError(f"{command}: {answer.get('error')}")
         result: dict[str, Any] = answer["result"]
         return result
 
     def wait_for_end(self) -> None:
-        """Return when the server is gone."""
-        while self._lines.readline():
-            pass
+        """Return when the server is gone, however long it takes."""
+        self._sock.settimeout(None)
+        with contextlib.suppress(ConnectionError):
+            while self._lines.readline():
+                pass

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import select
 import shutil
 import sys
+import termios
 import time
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -13,7 +18,7 @@ import click
 from portway.cli.command import SETTINGS
 from portway.cli.server_link import ServerLink, find, finding_options
 
-_HELP = """Show the state of a running server, live, until q and Enter, or ^C.
+_HELP = """Show the state of a running server, live, until q or ^C.
 
 The server is found as `portway ctl` finds it. Off a terminal it prints one picture after the other."""
 
@@ -24,17 +29,39 @@ ENTER, LEAVE, HOME, REST, BELOW = "\x1b[?1049h", "\x1b[?1049l", "\x1b[H", "\x1b[
 def _top(every: float, count: int, **_: object) -> int:
     control, _pid = find(click.get_current_context())
     screen = sys.stdout.isatty()
-    with ServerLink(control) as link:
-        if screen:
-            click.echo(ENTER, nl=False)
+    with ServerLink(control) as link, _screen(screen), _keys():
         try:
             _watch(link, every, count, screen)
         except KeyboardInterrupt:
             pass
-        finally:
-            if screen:
-                click.echo(LEAVE, nl=False)
     return 0
+
+
+@contextmanager
+def _screen(wanted: bool) -> Iterator[None]:
+    """Use the terminal's other screen, and bring back what was there."""
+    if not wanted:
+        yield
+        return
+    click.echo(ENTER, nl=False)
+    try:
+        yield
+    finally:
+        click.echo(LEAVE, nl=False)
+
+
+@contextmanager
+def _keys() -> Iterator[None]:
+    """Get every key at once, and show none."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    before = termios.tcgetattr(sys.stdin)
+    tty.setcbreak(sys.stdin)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
 def _watch(link: ServerLink, every: float, count: int, screen: bool) -> None:
@@ -65,8 +92,12 @@ def _left(every: float, screen: bool) -> bool:
     if not screen or not sys.stdin.isatty():
         time.sleep(every)
         return False
-    ready, _, _ = select.select([sys.stdin], [], [], every)
-    return bool(ready) and sys.stdin.readline().strip().lower() in ("q", "")
+    until = time.monotonic() + every
+    while select.select([sys.stdin], [], [], max(0.0, until - time.monotonic()))[0]:
+        keys = os.read(sys.stdin.fileno(), 1024)
+        if not keys or b"q" in keys.lower():  # without any, the terminal is gone
+            return True
+    return False
 
 
 def top_command() -> click.Command:

@@ -21,8 +21,6 @@ from portway.server.link import Link
 from portway.server.status import status
 
 MAX_CLIENTS = 16
-PATIENCE_S = 30.0
-"""Seconds that a client may be silent, or take nothing."""
 STACK_PATIENCE_S = 1.5
 STACKS_AT_ONCE = 4
 RELOAD_PATIENCE_S = 600.0
@@ -46,14 +44,17 @@ class Control:
         board: The shared counters.
         link: The way to the arbiter.
         uid: The user who may give commands, beside root.
+        patience_s: Seconds until a client's first line, and that it may take nothing. One that has asked may
+            be silent: `portway top` asks again when it likes, and `portway ctl stop` waits for the end.
     """
 
     MAX_LINE = 4096
 
-    def __init__(self, board: Board, link: Link, uid: int) -> None:
+    def __init__(self, board: Board, link: Link, uid: int, patience_s: float = 30.0) -> None:
         self._board = board
         self._link = link
         self._uids = {0, uid}
+        self._patience_s = patience_s
         self._clients = 0
         self._decoder = msgspec.json.Decoder(Request)
 
@@ -84,8 +85,10 @@ class Control:
         return uid in self._uids
 
     async def _answer_all(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        patience_s: float | None = self._patience_s
         while True:
-            line = await asyncio.wait_for(reader.readuntil(b"\n"), PATIENCE_S)
+            line = await asyncio.wait_for(reader.readuntil(b"\n"), patience_s)
+            patience_s = None
             try:
                 answer = {"ok": True, "result": await self._obey(self._decoder.decode(line))}
             except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -99,7 +102,7 @@ class Control:
 
     async def _say(self, writer: asyncio.StreamWriter, answer: dict[str, Any]) -> None:
         writer.write(msgspec.json.encode(answer) + b"\n")
-        await asyncio.wait_for(writer.drain(), PATIENCE_S)
+        await asyncio.wait_for(writer.drain(), self._patience_s)
 
     async def _obey(self, request: Request) -> dict[str, Any]:
         match request.command:
