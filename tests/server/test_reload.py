@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,22 @@ def test_the_old_generation_serves_until_the_new_one_is_ready(kind: str, deploym
         assert not old & set(server.workers())
         assert get(server.address).body == b"2"
         assert [line for line in server.lines if " warning: " in line or " error: " in line] == []
+
+
+@pytest.mark.parametrize("kind", ["wsgi.py", "asgi.py"])
+def test_more_idle_connections_than_a_queue_holds_live_on(kind: str) -> None:
+    """The kernel takes some hundreds of descriptors in one go; the others wait for the next."""
+    with Portway(kind) as server, ExitStack() as open_clients:
+        (old,) = server.ready().workers()
+        clients = [open_clients.enter_context(Client(server.address)) for _ in range(800)]
+        for client in clients:
+            client.get()
+        server.send(signal.SIGHUP)
+        server.ready(2)
+        wait_for_end(old)
+        (new,) = server.workers()
+        for client in clients:
+            assert client.get().body == b"%d" % new
 
 
 @pytest.mark.parametrize("version", ["raise", "exit", "die", "lifespan"])

@@ -9,9 +9,12 @@ from portway.engine.transfer cimport Transferor
 
 
 cdef class Acceptor(Transferor):
+    cdef bint queues_full       # those of all successors, at the last look
+
     cdef bint handover_waiting(self) noexcept
     cdef int accept_all(self, Listener listener) except -1
     cdef bint has_successor(self) noexcept
+    cdef bint may_pass(self, Connection c) noexcept
     cdef bint pass_on(self, Connection c)
     cdef int end_waiting(self, Queue* queue, bint late) except -1
     cdef int end_idle(self, Connection c, bint late) except -1

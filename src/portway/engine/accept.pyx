@@ -358,26 +358,38 @@ cdef class Acceptor(Transferor):
         """Whether another worker is ready to take connections over."""
         return self.handover is not None and self.board is not None and self.board.successor(self.slot.index) >= 0
 
+    cdef bint may_pass(self, Connection c) noexcept:
+        """Whether a connection between two requests could be another worker's."""
+        if c.stash_size or c.ended or (c.tls is not None and c.tls.layer is not None):
+            return False                    # the keys of TLS cannot travel
+        return self.has_successor()
+
     cdef bint pass_on(self, Connection c):
-        """While draining: give a connection between two requests to another worker, which the client never notices."""
+        """While draining: give a connection between two requests to another worker, which the client never notices.
+
+        False, too, when all queues are full. One of a worker that is busy stays so: then others are tried.
+        """
         cdef sockaddr_storage address
-        cdef int target
-        if c.stash_size or c.ended or not self.has_successor():
+        cdef int target, other = 0, flags = c.passport | (0 if c.first else SERVED)
+        if self.queues_full or not self.may_pass(c):
             return False
-        if c.tls is not None and c.tls.layer is not None:
-            return False                    # the keys cannot travel
         target = self.board.successor(self.slot.index)
         memset(&address, 0, sizeof(address))
         memcpy(&address, c.address, sizeof(c.address))
         address.ss_family = c.family
-        if not self.hand_over(c.fd, target, (<Listener>c.listener).number, &address, c.passport | (0 if c.first else SERVED)):
-            return False
+        while not self.hand_over(c.fd, target, (<Listener>c.listener).number, &address, flags):
+            target = self.board.ready_from(other, self.slot.index)
+            if target < 0:
+                self.queues_full = True     # until the next tick
+                return False
+            other = target + 1
         self.close_connection(c)
         return True
 
     cdef int continue_drain(self, uint64_t heard_ms) except -1:
         """Close what idles."""
         cdef bint late = heard_ms >= self.drain_until_ms
+        self.queues_full = False
         self.end_waiting(&self.idle, late)
         self.end_waiting(&self.fresh, late)
         self.end_waiting(&self.heads, late)
@@ -412,7 +424,7 @@ cdef class Acceptor(Transferor):
         if c.busy or (c.state != HEAD and c.state != GREETING):
             link_move(&c.link, &self.active, self.now_ms)
             return 0
-        if not late and (self.pass_on(c) or c.stash_size or self.has_input(c)):
+        if not late and (self.pass_on(c) or self.may_pass(c) or c.stash_size or self.has_input(c)):
             return 0
         return self.close_connection(c)
 

@@ -65,6 +65,7 @@ cdef class Board:
     cdef readonly int slots
     cdef int least_loaded(self, int me) noexcept nogil
     cdef int successor(self, int me) noexcept nogil
+    cdef int ready_from(self, int first, int me) noexcept nogil
     cdef void retire(self, Counters* line) noexcept
 
 

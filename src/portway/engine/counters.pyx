@@ -332,3 +332,11 @@ cdef class Board:
             if best < 0 or load < least:
                 best, least = i, load
         return best
+
+    cdef int ready_from(self, int first, int me) noexcept nogil:
+        """The first ready slot from an index on other than `me`, -1 when there is none."""
+        cdef int i
+        for i in range(first, self.slots):
+            if i != me and self.base[i].state == 2:
+                return i
+        return -1
