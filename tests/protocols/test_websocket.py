@@ -253,6 +253,19 @@ def test_a_failure_is_logged_though_the_worker_ends(tmp_path: Path) -> None:
     assert "ValueError: after" in server.log
 
 
+def test_a_failure_is_logged_before_the_client_has_answered_the_close() -> None:
+    with serve("epoll") as server:
+        with Raw(server.ready(), "/fail-later") as client:
+            assert client.frame() == (0x88, b"\x03\xf3")
+            server.wait_for("ValueError: after")
+            client.sock.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                client.sock.recv(1)
+        assert server.stop() == 0
+    assert server.log.count("the application failed at GET /fail-later") == 1
+    assert server.log.count("error:") == 1
+
+
 def test_a_close_code_that_none_may_send(server: Portway) -> None:
     with websocket(server, "/close-wrongly") as connection:
         with pytest.raises(ConnectionClosed):

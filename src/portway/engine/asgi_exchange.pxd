@@ -16,6 +16,10 @@ cdef enum:
     OVER = 4
 
     PARKED_MOST = 65536         # response bytes that wait for the client before `send` does
+    CAUSES_MOST = 8             # exceptions looked at, each the cause of the one before
+
+
+cdef bint comes_of_disconnect(object exc, int depth) except -1
 
 
 # One request: the coroutine that its Task runs, and the application's `receive` and `send`.

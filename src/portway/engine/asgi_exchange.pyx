@@ -57,7 +57,7 @@ cdef bytes FAILED = b"Internal Server Error\n"
 cdef dict DISCONNECT = {"type": "http.disconnect"}
 
 
-cdef bint comes_of_disconnect(object exc, int depth):
+cdef bint comes_of_disconnect(object exc, int depth) except -1:
     """Whether an exception is our ClientDisconnected, or what a framework has made of it."""
     if exc is None or depth == 0:
         return False
@@ -627,7 +627,7 @@ cdef class Exchange:
         if isinstance(exc, RequestTimeout) and self.overdue:
             self.time_out()
             exc = None
-        if (self.gone or self.disconnected or self.connection.broken) and comes_of_disconnect(exc, 8):
+        if (self.gone or self.disconnected or self.connection.broken) and comes_of_disconnect(exc, CAUSES_MOST):
             exc = None
         elif isinstance(exc, ResponseCut) or isinstance(exc, asyncio.CancelledError) and self.gone:
             exc = None

@@ -67,6 +67,14 @@ class Stream:
     def go_on(self) -> None:
         """Read again. What is there already reaches the sink before this returns."""
 
+    def failed(self, exc: Exception, /) -> bool:
+        """Put what the application raised into the error log, now: the connection may take its time to end.
+
+        Returns:
+            Whether it is there. Not when it comes of the client's leaving; who raises it to the engine after the
+            end leaves it to the engine to tell.
+        """
+
     def end(self) -> None:
         """End the connection when all is sent; what the client still sends is dropped. Idempotent.
 

@@ -7,7 +7,9 @@ Without a sink it goes to ASGI's `receive`. The methods are described in stream.
 
 from cpython.bytes cimport PyBytes_AS_STRING
 
-from portway.engine.asgi_exchange cimport NEW, PARKED_MOST, STREAMING, ASGIBase, Exchange
+from portway.engine.asgi_exchange cimport (
+    CAUSES_MOST, NEW, PARKED_MOST, STREAMING, ASGIBase, Exchange, comes_of_disconnect,
+)
 from portway.engine.base cimport Strand
 from portway.engine.body cimport BODY_DONE, BODY_RAW
 from portway.engine.connection cimport Connection
@@ -115,6 +117,13 @@ cdef class Stream:
             if self.is_open:
                 exchange.engine.place(exchange.connection)
                 exchange.engine.resume(exchange.connection)
+
+    def failed(self, exc):
+        cdef Exchange exchange = self.exchange
+        if comes_of_disconnect(exc, CAUSES_MOST):
+            return False
+        exchange.engine.blame(exc, exchange.engine.named(exchange.connection, exchange.described()))
+        return True
 
     def end(self):
         cdef Exchange exchange = self.exchange

@@ -113,10 +113,14 @@ class WebSocket:
         self._inbox.put_nowait({"type": "websocket.connect"})
         try:
             await app(self._scope(), self.receive, self.send)
-        except Exception:
+        except Exception as error:
+            logged = self._stream.is_open and self._stream.failed(error)
             with suppress(asyncio.CancelledError):  # the worker ends; the log has the failure
                 await self._finish(1011)
-            raise
+            if not logged:
+                raise
+            self._stream.end()
+            return
         if not self._accepted and not self._told and not self._denying:
             raise RuntimeError("the application returned before it accepted or refused the WebSocket")
         await self._finish(1000)
