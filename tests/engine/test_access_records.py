@@ -134,6 +134,21 @@ def escaped(text: bytes) -> bytes:
     return b"".join(b"%c" % c if 32 <= c < 127 and c not in b'"\\' else b"\\x%02x" % c for c in text)
 
 
+@pytest.mark.parametrize("agent", [b"plain", b"", b'"\\\x80', b"\xff" * 300], ids=["plain", "none", "escapes", "long"])
+def test_a_header_block_that_comes_again_makes_the_same_fields(in_json: Logged, agent: bytes) -> None:
+    fields = [(NAMES["user_agent"], agent), (NAMES["x-a"], b"1")]
+    other = [(NAMES["user_agent"], bytes(reversed(agent))), (NAMES["x-a"], b"2")]
+    requests: list[Sent] = [(b"/-/%d" % n, other if n % 5 == 4 else fields) for n in range(20)]
+    for _ in range(2):  # a connection of its own for each
+        send(in_json.server.address, requests)
+        for line, (target, sent) in zip(in_json.lines(len(requests)), requests, strict=True):
+            record = json.loads(line)
+            assert record["target"] == target.decode()
+            assert record["user_agent"] == first(sent, NAMES["user_agent"]).decode("latin-1")
+            assert record["x-a"] == first(sent, NAMES["x-a"]).decode("latin-1")
+            assert record["referer"] == record["user"] == ""
+
+
 def test_fields_that_are_all_escapes_find_room(in_json: Logged) -> None:
     value = b"\xff" * 8000
     requests: list[Sent] = [(b"/", [(NAMES["user_agent"], value), (NAMES["referer"], value)])] * 10

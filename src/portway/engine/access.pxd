@@ -37,12 +37,21 @@ cdef struct Record:
     uint64_t took
 
 
+# From behind the request line to the empty line.
+cdef class Block:
+    cdef bytes block
+    cdef const char* data
+    cdef size_t size
+    cdef bytes line_end         # as the log has it, None as long as none was logged
+
+
 cdef class AccessLog:
     cdef object target          # has `fd`
     cdef bint json
     cdef list literals, names
     cdef Piece* codes
     cdef int count
+    cdef int end_from           # the first piece from which on all depends on the header block alone
     cdef Header* headers
     cdef int name_count
     cdef size_t room            # for a line, but for what is text in it
@@ -58,11 +67,11 @@ cdef class AccessLog:
     cdef bytes stamp, clf_stamp
 
     cdef int record(
-        self, bytes head, object peer, int status, uint64_t size, uint64_t duration_ns, bytes request_id
+        self, bytes head, Block block, object peer, int status, uint64_t size, uint64_t duration_ns, bytes request_id
     ) except -1
     cdef bint is_excluded(self, Record* r) except -1
     cdef void find_headers(self, Record* r) noexcept
-    cdef int encode(self, Record* r) except -1
+    cdef int encode(self, Record* r, Block block) except -1
     cdef int look_at_clock(self) except -1
     cdef int flush(self) except -1
     cdef str news(self)

@@ -4,15 +4,18 @@
 Nothing a client sends can end a line or forge a field: bytes outside printable ASCII, quotes and backslashes are
 escaped (\\xHH in the combined format, JSON's own escapes in JSON). A log that does not take what is written, a full
 disk or a pipe nobody reads, never holds up a request: lines are kept up to a size, then counted as lost.
+
+Most formats have fields of the request, such as Referer and User-Agent, at the end only. That end is the same for
+the same header block, so a block that comes again (`Block`) keeps it.
 """
 
 import os
 import time
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
-from libc.string cimport memchr, memcpy, memmove, memset
+from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 from posix.stat cimport S_ISREG, fstat, struct_stat
 
 from portway.engine.cposix cimport EAGAIN, EINTR, POLLOUT, errno, poll, pollfd, time as seconds, time_t, write
@@ -26,6 +29,7 @@ cdef enum:
     BLOCK = 16                  # literals are copied in pieces of this size, so there is as much behind one
     FIELD_MOST = 32             # bytes of a number, or of a time
     ESCAPE_MOST = 6             # bytes that one byte of a request becomes
+    END_MOST = 1024             # bytes of a line's end that a header block keeps
 
 cdef enum:
     F_NONE
@@ -65,50 +69,105 @@ cdef const char* HEX = b"0123456789abcdef"
 
 cdef extern from *:
     """
-    #define ONES UINT64_C(0x0101010101010101)
+    #define SPACES UINT32_C(0x20202020)
+
+    /* GCC's and Clang's vector extensions: in registers of that size where the processor has them. */
+    typedef signed char pw_bytes __attribute__((vector_size(16)));
+    typedef uint64_t pw_words __attribute__((vector_size(16)));
+
+    /* Whether sixteen bytes stand for themselves: none over 126, under 32, a quote or a backslash.
+       One over 127 is negative, and so less than 32. */
+    static inline int pw_plain(pw_words text)
+    {
+        pw_bytes b = (pw_bytes)text;
+        pw_words odd = (pw_words)((b < 32) | (b == 127) | (b == 34) | (b == 92));
+        return !(odd[0] | odd[1]);
+    }
+
+    /* Copy sixteen bytes if all stand for themselves. */
+    static inline int pw_copy_plain(char* out, const char* data)
+    {
+        pw_words text;
+        memcpy(&text, data, 16);
+        if (!pw_plain(text))
+            return 0;
+        memcpy(out, &text, 16);
+        return 1;
+    }
+
+    /* The same for one to eight: as two halves, which overlap where they must. */
+    static inline int pw_copy_few(char* out, const char* data, size_t size)
+    {
+        uint32_t first = SPACES, last = SPACES;
+        size_t half = size > 4 ? 4 : size > 2 ? 2 : 1, second = size - half;
+        if (half == 4) {
+            memcpy(&first, data, 4);
+            memcpy(&last, data + second, 4);
+        } else if (half == 2) {
+            memcpy(&first, data, 2);
+            memcpy(&last, data + second, 2);
+        } else {
+            memcpy(&first, data, 1);
+            memcpy(&last, data + second, 1);
+        }
+        if (!pw_plain((pw_words){(uint64_t)last << 32 | first, (uint64_t)SPACES << 32 | SPACES}))
+            return 0;
+        if (half == 4) {
+            memcpy(out, &first, 4);
+            memcpy(out + second, &last, 4);
+        } else if (half == 2) {
+            memcpy(out, &first, 2);
+            memcpy(out + second, &last, 2);
+        } else {
+            memcpy(out, &first, 1);
+            memcpy(out + second, &last, 1);
+        }
+        return 1;
+    }
     """
-    const uint64_t ONES
+    bint pw_copy_plain(char* out, const char* data) noexcept
+    bint pw_copy_few(char* out, const char* data, size_t size) noexcept
+
+cdef char PAIRS[200]            # "00", "01", ... "99"
+cdef int _value
+for _value in range(100):
+    PAIRS[2 * _value] = c"0" + <char>(_value // 10)
+    PAIRS[2 * _value + 1] = c"0" + <char>(_value % 10)
 
 
 cdef char* number(char* out, uint64_t value) noexcept:
     cdef char digits[24]
     cdef int at = 24
-    while True:
-        at -= 1
-        digits[at] = c"0" + <char>(value % 10)
-        value //= 10
-        if value == 0:
-            break
+    if value < 10:
+        out[0] = c"0" + <char>value
+        return out + 1
+    while value:
+        at -= 2
+        memcpy(digits + at, PAIRS + 2 * (value % 100), 2)
+        value //= 100
+    if digits[at] == c"0":
+        at += 1
     for at in range(at, 24):
         out[0] = digits[at]
         out += 1
     return out
 
 
-cdef inline bint is_plain(uint64_t word) noexcept:
-    """Whether eight bytes stand for themselves: none over 126, under 32, a quote or a backslash.
-
-    A byte over 127 has its high bit set, and the sum or one of the differences sets it for the others. A carry or a
-    borrow between bytes comes only from a byte that is not plain itself.
-    """
-    return not (
-        word | word + ONES | word - ONES * 32 | (word ^ ONES * c'"') - ONES | (word ^ ONES * c"\\") - ONES
-    ) & ONES * 128
-
-
 cdef char* escaped(char* out, const char* data, size_t size, bint json) noexcept:
     """Write text from outside: at most six bytes for each of its own."""
     cdef const char* end = data + size
-    cdef uint64_t word
+    cdef size_t few
     cdef unsigned char c
     while data < end:
-        if end - data >= 8:
-            memcpy(&word, data, 8)
-            if is_plain(word):
-                memcpy(out, &word, 8)
-                out += 8
-                data += 8
-                continue
+        if end - data >= 16 and pw_copy_plain(out, data):
+            out += 16
+            data += 16
+            continue
+        few = <size_t>(end - data) if end - data < 8 else 8
+        if pw_copy_few(out, data, few):
+            out += few
+            data += few
+            continue
         c = <unsigned char>data[0]
         data += 1
         if 32 <= c < 127 and c != c'"' and c != c"\\":
@@ -131,6 +190,10 @@ cdef char* escaped(char* out, const char* data, size_t size, bint json) noexcept
         out[1] = HEX[c & 15]
         out += 2
     return out
+
+
+cdef class Block:
+    """A header block that may come again, and the end of a line that it makes."""
 
 
 cdef class AccessLog:
@@ -158,6 +221,12 @@ cdef class AccessLog:
         for i, name in enumerate(self.names):
             self.headers[i].name = <bytes>name
             self.headers[i].name_size = len(name)
+        self.end_from = self.count
+        while self.end_from and self.codes[self.end_from - 1].field in (F_NONE, F_EMPTY, F_HEADER):
+            self.end_from -= 1
+        for i in range(self.end_from):
+            if self.codes[i].field == F_HEADER:
+                self.end_from = self.count  # the fields are needed anyway
         self.exact = frozenset([path for path in target.exclude if not path.endswith(b"*")])
         self.prefixes = tuple([path[: len(path) - 1] for path in target.exclude if path.endswith(b"*")])
         self.some_excluded = bool(target.exclude)
@@ -169,12 +238,13 @@ cdef class AccessLog:
         PyMem_Free(self.lines.data)
 
     cdef int record(
-        self, bytes head, object peer, int status, uint64_t size, uint64_t duration_ns, bytes request_id
+        self, bytes head, Block block, object peer, int status, uint64_t size, uint64_t duration_ns, bytes request_id
     ) except -1:
         """Add one line; it is written when there are many, or with the next `flush`.
 
         Args:
             head: the request head's raw bytes, None when there was no valid one.
+            block: a header block that may be this request's, or None.
             peer: (host, port), None for a unix socket.
             size: body bytes sent, framing included.
         """
@@ -208,9 +278,13 @@ cdef class AccessLog:
         if request_id is not None:
             r.id = PyBytes_AS_STRING(request_id)
             r.id_size = PyBytes_GET_SIZE(request_id)
-        if self.name_count:
+        if self.end_from == self.count or block is not None and not (
+            r.size == r.line + 2 + block.size and memcmp(r.head + r.line + 2, block.data, block.size) == 0
+        ):
+            block = None
+        if self.name_count and (block is None or block.line_end is None):
             self.find_headers(&r)
-        self.encode(&r)
+        self.encode(&r, block)
         if self.lines.size >= WRITE_AT:
             self.flush()
         return 0
@@ -250,7 +324,7 @@ cdef class AccessLog:
                     break
             at = end + 2
 
-    cdef int encode(self, Record* r) except -1:
+    cdef int encode(self, Record* r, Block block) except -1:
         """Write the line behind the others; they end where they did until it is whole.
 
         There is always room for every literal and every number that may follow; what else is needed depends on a
@@ -260,11 +334,15 @@ cdef class AccessLog:
         cdef Piece* piece
         cdef const char* text
         cdef char* out
-        cdef size_t at, size
-        cdef int i, field
+        cdef size_t at, size, end_at = 0
+        cdef int i, field, count = self.count
+        if block is not None and block.line_end is not None:
+            count = self.end_from
         reserve(lines, self.room)
         out = lines.data + lines.size
-        for i in range(self.count):
+        for i in range(count):
+            if i == self.end_from:
+                end_at = <size_t>(out - lines.data)
             piece = &self.codes[i]
             at = 0
             while at < piece.size:
@@ -352,7 +430,16 @@ cdef class AccessLog:
                 reserve(lines, at - lines.size + ESCAPE_MOST * size + self.room)
                 out = lines.data + at
             out = escaped(out, text, size, self.json)
+        if count < self.count:
+            size = PyBytes_GET_SIZE(block.line_end)
+            at = <size_t>(out - lines.data)
+            reserve(lines, at - lines.size + size)
+            memcpy(lines.data + at, PyBytes_AS_STRING(block.line_end), size)
+            lines.size = at + size
+            return 0
         lines.size = <size_t>(out - lines.data)
+        if block is not None and self.end_from < count and lines.size - end_at <= END_MOST:
+            block.line_end = PyBytes_FromStringAndSize(lines.data + end_at, lines.size - end_at)
         return 0
 
     cdef int look_at_clock(self) except -1:

@@ -1,7 +1,7 @@
 # cython: language_level=3
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from portway.engine.access cimport AccessLog
+from portway.engine.access cimport AccessLog, Block
 from portway.engine.connection cimport Connection
 from portway.engine.counters cimport Board, Counters, Slot
 from portway.engine.deadlines cimport Queue
@@ -42,10 +42,7 @@ cdef class Strand:
 
 
 # Nothing in it depends on the request line or the body. Bounded: one per connection, dropped when that idles.
-cdef class Memo:
-    cdef bytes block
-    cdef const char* data
-    cdef size_t size
+cdef class Memo(Block):
     cdef uint8_t minor
     cdef Framing framing
     cdef object template

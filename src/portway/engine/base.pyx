@@ -12,7 +12,7 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 
-from portway.engine.access cimport AccessLog
+from portway.engine.access cimport AccessLog, Block
 from portway.engine.body cimport BODY_DONE, BODY_RAW
 from portway.engine.connection cimport ALIVE_STRANDS, APPLICATION, BODY, CLOSED, HEAD, LINGER, born, died
 from portway.engine.counters cimport add, note_slow, observe
@@ -82,7 +82,7 @@ cdef class Strand:
         PyMem_Free(self.path.data)
 
 
-cdef class Memo:
+cdef class Memo(Block):
     """A header block that has passed every check, and what the driver made of it."""
 
 
@@ -449,7 +449,7 @@ cdef class Base:
 
     cdef int log_access(self, Connection c, uint64_t took) except -1:
         head, c.head = c.head, None
-        self.access.record(head, c.who(), c.status, c.sent - c.head_sent, took, c.request_id)
+        self.access.record(head, <Memo>c.memo, c.who(), c.status, c.sent - c.head_sent, took, c.request_id)
         c.claimed = None                    # a request that is refused before it is read has no client of its own
         return self.on_logged()
 
