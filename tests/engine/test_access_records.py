@@ -134,7 +134,9 @@ def escaped(text: bytes) -> bytes:
     return b"".join(b"%c" % c if 32 <= c < 127 and c not in b'"\\' else b"\\x%02x" % c for c in text)
 
 
-@pytest.mark.parametrize("agent", [b"plain", b"", b'"\\\x80', b"\xff" * 300], ids=["plain", "none", "escapes", "long"])
+@pytest.mark.parametrize(
+    "agent", [b"plain", b"", b'"\\\x80', b"\xff" * 300], ids=["plain", "none", "escapes", "long"]
+)
 def test_a_header_block_that_comes_again_makes_the_same_fields(in_json: Logged, agent: bytes) -> None:
     fields = [(NAMES["user_agent"], agent), (NAMES["x-a"], b"1")]
     other = [(NAMES["user_agent"], bytes(reversed(agent))), (NAMES["x-a"], b"2")]
