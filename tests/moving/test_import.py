@@ -167,6 +167,31 @@ def test_command_lines(tmp_path: Path, words: str, table: dict[str, Any]) -> Non
     assert (code, printed) == (0, table), notes
 
 
+@pytest.mark.parametrize(
+    ("setting", "table", "note"),
+    [
+        ("proxy_protocol = True", {"proxy-protocol": "auto"}, ""),
+        ("proxy_protocol = False", {}, ""),
+        ("proxy_protocol = 'V2'", {"proxy-protocol": "v2"}, ""),
+        ("proxy_protocol = 'v3'", {}, "proxy_protocol: 'v3' cannot be proxy-protocol"),
+        (
+            """access_log_format = '%(h)s %(t)s "%(r)s" %(s)s %({x-real-ip}i)s %(D)s'""",
+            {"access-log-format": '%(h)s %(t)s "%(r)s" %(s)s %({x-real-ip}i)s %(D)s'},
+            "",
+        ),
+        ("access_log_format = '%(h)s %({etag}o)s'", {}, "there is no field '{etag}o'"),
+        ("control_socket = '/run/g.ctl'", {}, "`portway ctl`"),
+        ("http_protocols = 'h2,h1'", {}, "let a proxy in front speak HTTP/2"),
+    ],
+)
+def test_settings_that_need_a_look(tmp_path: Path, setting: str, table: dict[str, Any], note: str) -> None:
+    (tmp_path / "gunicorn.conf.py").write_text(f"threads = 4\nkeepalive = 75\n{setting}\n")
+    code, printed, notes = run(tmp_path, "gunicorn.conf.py")
+    assert (code, printed) == (0, table)
+    told = notes.replace("note: X-Forwarded-For: from a trusted proxy", "").count("note: ")
+    assert (note in notes, told) == (True, 1 if note else 0), notes
+
+
 def test_the_file_the_variable_and_the_flags_go_in_gunicorns_order(tmp_path: Path) -> None:
     (tmp_path / "gunicorn.conf.py").write_text(
         "workers = 2\nbacklog = 100\nthreads = 2\nwsgi_app = 'app:app'\n"

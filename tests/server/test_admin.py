@@ -375,3 +375,10 @@ def test_any_name_on_a_unix_socket_or_where_any_is_asked_for(tmp_path: Path) -> 
         server.ready()
         wait_until(answers(address, "/livez"), "the monitor")
         assert get(address, "/livez").status == 200
+
+
+def test_the_log_says_where_it_is() -> None:
+    with Portway("wsgi.py", "--admin", "127.0.0.1:0") as server:
+        server.ready()
+        port = server.wait_for(r"info: status, metrics and health checks on http://127\.0\.0\.1:(\d+)$")[1]
+        assert get(("127.0.0.1", int(port)), "/livez", {"Host": "localhost"}).status == 200

@@ -71,8 +71,8 @@ class Stream:
         """Put what the application raised into the error log, now: the connection may take its time to end.
 
         Returns:
-            Whether it is there. Not when it comes of the client's leaving; who raises it to the engine after the
-            end leaves it to the engine to tell.
+            Whether it is there. Not when it comes of the client's leaving: that is raised to the engine after
+            the end, which tells whether it is worth an entry.
         """
 
     def end(self) -> None:

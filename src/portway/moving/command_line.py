@@ -12,7 +12,7 @@ from portway.errors import UsageError, shown
 from portway.moving import uvicorn
 
 # gunicorn's flags whose setting has another name than the flag, or a short form.
-_GUNICORN = {
+FLAGS = {
     "-b": "bind", "-w": "workers", "-k": "worker_class", "-t": "timeout", "-e": "raw_env", "--env": "raw_env",
     "-p": "pidfile", "--pid": "pidfile", "-u": "user", "-g": "group", "-m": "umask", "-n": "proc_name",
     "--name": "proc_name", "-c": "config", "--keep-alive": "keepalive", "--access-logfile": "accesslog",
@@ -91,7 +91,7 @@ def _gunicorn(words: list[str]) -> Command:
             command.options["wsgi_app"] = word
             continue
         flag, inline = _split(word)
-        setting = _GUNICORN.get(flag) or flag.removeprefix("--").replace("-", "_")
+        setting = FLAGS.get(flag) or flag.removeprefix("--").replace("-", "_")
         value: Any
         if setting in _SWITCHES:
             value = setting != "sendfile"

@@ -20,7 +20,6 @@ SAME = {
     "chdir": "chdir",
     "pidfile": "pid",
     "umask": "umask",
-    "proxy_protocol": "proxy-protocol",
     "root_path": "root-path",
     "asgi_lifespan": "lifespan",
     "reload_extra_files": "reload-include",
@@ -42,6 +41,7 @@ SAME = {
 """Settings that have the same meaning under another name."""
 
 IN_PLACE = "Portway does this always"
+HTTP = "HTTP/1.0 and 1.1 are spoken; let a proxy in front speak HTTP/2"
 NOT_THERE = {
     "worker_tmp_dir": "workers prove that they live through shared memory; there are no heartbeat files",
     "worker_connections": "see limit-connections, which counts the connections of one worker",
@@ -55,7 +55,6 @@ NOT_THERE = {
     "initgroups": IN_PLACE,
     "tmp_upload_dir": "set TMPDIR",
     "disable_redirect_access_to_syslog": "there is no syslog",
-    "access_log_format": "access-log-format is combined or json",
     "capture_output": "standard output goes where the server's goes",
     "logger_class": "logs are written in compiled code; access-log-format has a JSON form",
     "logconfig": "see access-log, error-log and log-level",
@@ -81,7 +80,7 @@ NOT_THERE = {
     "do_handshake_on_connect": "a handshake never holds up another client",
     "protocol": "HTTP only",
     "uwsgi_allow_ips": "HTTP only",
-    "http_protocols": "HTTP/1.1",
+    "http_protocols": HTTP,
     "permit_obsolete_folding": "folded lines are refused: they hide fields from one of two readers",
     "strip_header_spaces": "a space before the colon is refused: it smuggles fields past a proxy",
     "permit_unconventional_http_method": "any token is a method",
@@ -90,14 +89,14 @@ NOT_THERE = {
     "forwarder_headers": "see underscore-headers: a name is let through from everybody, or from nobody",
     "asgi_disconnect_grace_period": "receive() says http.disconnect at once; graceful-timeout ends the rest",
     "http_parser": "there is one parser",
-    "control_socket": "not the same here",
-    "control_socket_mode": "not the same here",
-    "control_socket_disable": "nothing to switch off",
+    "control_socket": "gunicornc knows no Portway; control names the socket that `portway ctl` talks to",
+    "control_socket_mode": "the socket of control is its owner's alone",
+    "control_socket_disable": "without control there is none",
 }
 """Settings without an equivalent, with the reason."""
 
 PREFIXES = {
-    "http2_": "HTTP/2 is not set up this way here",
+    "http2_": HTTP,
     "on_dirty_": "there are no dirty workers: a task queue does that",
     "dirty_": "there are no dirty workers: a task queue does that",
 }
@@ -241,6 +240,16 @@ def _access(draft: Draft, value: Any) -> None:
     draft.put("access-log", value or "off", "accesslog")
 
 
+def _access_format(draft: Draft, value: Any) -> None:
+    draft.put("access-log-format", value, "access_log_format")  # its letters mean the same here
+
+
+def _proxy_protocol(draft: Draft, value: Any) -> None:
+    word = str(value).strip().lower()
+    named = {"false": "off", "none": "off", "0": "off", "true": "auto", "1": "auto"}  # as gunicorn has it
+    draft.put("proxy-protocol", named.get(word, word), "proxy_protocol")
+
+
 def _drop(draft: Draft, value: Any) -> None:
     """Of no meaning elsewhere."""
 
@@ -257,6 +266,8 @@ _SPECIAL: dict[str, Callable[[Draft, Any], None]] = {
     "timeout": _timeout,
     "raw_env": _env,
     "accesslog": _access,
+    "access_log_format": _access_format,
+    "proxy_protocol": _proxy_protocol,
     "secure_scheme_headers": _schemes,
     "header_map": _header_map,
     "asgi_loop": _loop,

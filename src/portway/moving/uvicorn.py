@@ -43,7 +43,7 @@ SAME = {
 }
 
 NOT_THERE = {
-    "http2": "HTTP/1.1 is spoken",
+    "http2": "HTTP/1.0 and 1.1 are spoken; let a proxy in front speak HTTP/2",
     "http": "there is one HTTP implementation",
     "reload-delay": "changes are gathered by the watcher",
     "log-config": "see access-log, error-log and log-level",

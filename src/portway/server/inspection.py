@@ -39,6 +39,8 @@ class Inspection:
         inspect = settings.inspect
         if inspect.admin:
             self.admin = open_listeners((inspect.admin,), BACKLOG)
+            for listener in self.admin:
+                log.entry("info", f"status, metrics and health checks on {listener}")
         if inspect.control:
             self.control = _open_control(inspect.control, log)
 
