@@ -77,6 +77,7 @@ class Observer:
         self._steps: list[Step] = []
 
     def __enter__(self) -> Observer:
+        installed_places()  # now: finding them out imports something, from Python 3.14 on
         builtins.__import__ = self._import
         return self
 
