@@ -70,7 +70,7 @@ def test_a_slots_line_is_zeroed_for_its_next_worker(slots: Slots) -> None:
 def test_a_queued_connection_goes_to_a_ready_slot_with_its_payload(slots: Slots) -> None:
     slots[2].state = READY
     client = queue_connection(slots, 0, b"payload")
-    assert slots.pass_on(0)
+    assert slots.pass_on(slots.queue(0))
     assert slots[2].connections == 1
     payload, (descriptor,) = receive(slots, 2)
     assert payload == b"payload"
@@ -82,7 +82,7 @@ def test_a_queued_connection_goes_to_a_ready_slot_with_its_payload(slots: Slots)
 
 def test_without_a_ready_slot_the_queue_keeps_what_it_has(slots: Slots) -> None:
     client = queue_connection(slots, 0, b"payload")
-    assert not slots.pass_on(0)
+    assert not slots.pass_on(slots.queue(0))
     payload, (descriptor,) = receive(slots, 0)
     assert payload == b"payload"
     os.close(descriptor)
@@ -91,7 +91,8 @@ def test_without_a_ready_slot_the_queue_keeps_what_it_has(slots: Slots) -> None:
 
 def test_an_empty_queue_is_no_trouble(slots: Slots) -> None:
     slots[2].state = READY
-    assert slots.pass_on(0)
+    with pytest.raises(BlockingIOError):
+        slots.pass_on(slots.queue(0))
 
 
 def test_a_watched_queue_is_passed_on_as_soon_as_somebody_is_ready(slots: Slots) -> None:
@@ -119,5 +120,5 @@ def test_a_worker_keeps_its_own_queue_and_every_sending_end(slots: Slots) -> Non
     slots.keep_only(1)
     assert slots.queue(0).fileno() == -1
     assert slots.queue(1).fileno() >= 0
-    assert sorted(slots.others(1)) == [0, 2, 3]
+    assert sorted(slots.others(1)) == [0, 2, 3, slots.beside]
     assert all(sending.fileno() >= 0 for sending in slots.others(1).values())

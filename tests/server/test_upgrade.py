@@ -7,13 +7,13 @@ import os
 import re
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from portway.server.upgrade import VARIABLE, inherit
-from tests.support.client import Client, get
+from tests.support.client import Address, Client, get
 from tests.support.load import Load
 from tests.support.processes import Portway, children, is_alive, wait_for_end
 from tests.support.waiting import wait_until
@@ -62,6 +62,75 @@ def test_an_upgrade_under_load_loses_nothing(kind: str, unix: bool, tmp_path: Pa
                     assert get(address).body.decode() in workers
         assert not pid.exists()
         assert not path.exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGQUIT])
+def test_idle_connections_go_over_to_the_new_server(kind: str, stop: signal.Signals) -> None:
+    """More of them than the kernel takes in one go."""
+    with Portway(kind) as server, idle_clients(server.ready().address, 700) as clients:
+        with upgraded(server) as new:
+            server.send(stop)
+            server.wait_for(rf"\[{server.pid}\] info: stopped")
+            (worker,) = children(new)
+            assert {client.get().body for client in clients} == {b"%d" % worker}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_idle_connections_come_back_when_an_upgrade_is_taken_back(kind: str) -> None:
+    with Portway(kind) as server, idle_clients(server.ready().address, 3) as clients:
+        with upgraded(server) as new:
+            server.send(signal.SIGWINCH)
+            wait_until(lambda: not server.workers() or server.workers() == [new], "the old worker's end")
+            for client in clients:
+                assert client.get().body.decode() in map(str, children(new))
+            server.send(signal.SIGHUP)
+            server.ready(3)
+            os.kill(new, signal.SIGTERM)
+            wait_for_end(new)
+            (worker,) = server.workers()
+            assert {client.get().body for client in clients} == {b"%d" % worker}
+        with upgraded(server, 2) as newer:
+            server.stop()
+            (worker,) = children(newer)
+            assert {client.get().body for client in clients} == {b"%d" % worker}
+
+
+def test_a_new_server_that_dies_takes_no_connection_with_it() -> None:
+    with Portway("wsgi.py") as server, idle_clients(server.ready().address, 3) as clients:
+        with upgraded(server) as new:
+            os.kill(new, signal.SIGSTOP)
+            server.send(signal.SIGWINCH)
+            server.wait_for("info: 0 workers wanted")
+            wait_until(lambda: server.workers() in ([], [new]), "the old worker's end")
+            os.kill(new, signal.SIGKILL)
+            server.wait_for(f"the new arbiter {new} ended")
+        server.send(signal.SIGHUP)
+        for client in clients:
+            assert client.get().body.decode() in map(str, server.workers())
+
+
+def test_a_new_server_with_other_listeners_takes_no_idle_connections(tmp_path: Path) -> None:
+    file = tmp_path / "portway.toml"
+    file.write_text('bind = ["unix:a", "unix:b"]\n')
+    with Portway("wsgi.py", "--config", "portway.toml", cwd=tmp_path, bind=False) as server:
+        server.ready()
+        file.write_text('bind = ["unix:b", "unix:a"]\n')
+        with idle_clients(str(tmp_path / "b"), 1) as (client,), upgraded(server):
+            server.send(signal.SIGTERM)
+            assert client.rest() == b""
+            server.wait_for("info: upgrade: the arbiter .* is gone")
+            assert get(str(tmp_path / "b")).status == 200
+
+
+@contextmanager
+def idle_clients(address: Address, count: int) -> Iterator[list[Client]]:
+    """Yield clients whose connections have had a request each."""
+    with ExitStack() as stack:
+        clients = [stack.enter_context(Client(address)) for _ in range(count)]
+        for client in clients:
+            assert client.get().status == 200
+        yield clients
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import socket
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memchr, memcpy, memset
+from posix.unistd cimport usleep
 
 from portway.engine.base cimport Handover, members
 from portway.engine.connection cimport GREETING, HEAD
@@ -29,6 +30,7 @@ from portway.engine.tls cimport TLS, tls_prepare
 
 cdef enum:
     ACCEPTS_AT_ONCE = 64
+    CUT_WAITS = 200             # milliseconds that a quick stop waits for room in the queues of others
     SERVED = 1                  # it has had requests: idle, not new
     GREETED = 2                 # its PROXY header has been read
     NAMELESS = 4                # on behalf of a client that the proxy does not know
@@ -244,9 +246,11 @@ cdef class Acceptor(Transferor):
         header.cmsg_type = SCM_RIGHTS
         header.cmsg_len = CMSG_LEN(sizeof(int))
         memcpy(CMSG_DATA(header), &fd, sizeof(int))
-        add(&self.board.base[target].connections, 1)
+        if target < self.board.slots:       # else it goes to another server, which counts it itself
+            add(&self.board.base[target].connections, 1)
         if sendmsg(to_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0:
-            add(&self.board.base[target].connections, -1)
+            if target < self.board.slots:
+                add(&self.board.base[target].connections, -1)
             return False
         self.counters.handed_over += 1
         return True
@@ -424,9 +428,21 @@ cdef class Acceptor(Transferor):
         if c.busy or (c.state != HEAD and c.state != GREETING):
             link_move(&c.link, &self.active, self.now_ms)
             return 0
-        if not late and (self.pass_on(c) or self.may_pass(c) or c.stash_size or self.has_input(c)):
+        if self.pass_on(c) or not late and (self.may_pass(c) or c.stash_size or self.has_input(c)):
             return 0
         return self.close_connection(c)
+
+    cdef int cut_all(self) except -1:
+        """Close every connection; those between two requests go to another worker as far as there is one."""
+        cdef Connection c
+        cdef int waits = 0
+        for c in members(&self.fresh) + members(&self.idle):
+            self.queues_full = False
+            while not c.busy and c.state == HEAD and not self.pass_on(c) and self.queues_full and waits < CUT_WAITS:
+                self.queues_full = False
+                waits += 1
+                usleep(1000)                # it has nothing else to do, and its queue is soon read
+        return Transferor.cut_all(self)
 
     cdef bint handover_waiting(self) noexcept:
         cdef char byte = 0

@@ -137,6 +137,12 @@ class Board:
     def slots(self) -> int:
         """How many lines there are."""
 
+    @property
+    def neighbour(self) -> bool:
+        """Whether another server, beside this one in an upgrade, takes connections of workers that drain."""
+
+    @neighbour.setter
+    def neighbour(self, takes: bool) -> None: ...
     def slot(self, index: int) -> Slot:
         """Return a line of the board.
 

@@ -274,6 +274,15 @@ cdef class Board:
         slot.board = self
         return slot
 
+    @property
+    def neighbour(self):
+        """Whether another server takes connections over; the line of the gone has room to say so."""
+        return self.base[self.slots].state == READY
+
+    @neighbour.setter
+    def neighbour(self, bint takes):
+        self.base[self.slots].state = READY if takes else FREE
+
     def read(self):
         """Return what is counted: of the workers that are gone, and of each line that is held, by its index."""
         cdef Counters* gone = &self.base[self.slots]
@@ -322,7 +331,8 @@ cdef class Board:
         return best
 
     cdef int successor(self, int me) noexcept nogil:
-        """The ready slot other than `me` with the fewest busy connections, -1 when there is none."""
+        """The ready slot other than `me` with the fewest busy connections; without one, the index behind the last
+        slot when the neighbour takes connections, else -1."""
         cdef int i, best = -1
         cdef int64_t load, least = 0
         for i in range(self.slots):
@@ -331,6 +341,8 @@ cdef class Board:
             load = self.base[i].connections - self.base[i].idle + self.base[i].in_flight
             if best < 0 or load < least:
                 best, least = i, load
+        if best < 0 and self.base[self.slots].state == 2:
+            return self.slots
         return best
 
     cdef int ready_from(self, int first, int me) noexcept nogil:

@@ -35,6 +35,7 @@ from portway.server.invocation import Configuration, Invocation
 from portway.server.logs import describe_exception
 from portway.server.messages import Changed, Failed, Imported, Preloaded, Ready, Stacks, Stuck, Unfit
 from portway.server.monitor import Monitor
+from portway.server.neighbour import Neighbour
 from portway.server.notify import Notifier
 from portway.server.opening import Opened, open_shared
 from portway.server.preloading import become_subreaper, run_preloader
@@ -119,7 +120,8 @@ class Arbiter:
         self._developer = _developer_of(self._invocation)
         if self._developer is not None:
             shared = self._developer.hand_out(shared)
-        rescue = Rescue(shared.slots, self._selector)
+        self._rescue = rescue = Rescue(shared.slots, self._selector, self._clock)
+        self._neighbour = Neighbour(shared.slots, rescue, shared.listeners)
         preload = partial(run_preloader, serve=run_worker)
         work = partial(run_worker, found=self._found)
         self._workers = Workers(self._clock, self._close_in_child, work, preload)
@@ -182,6 +184,8 @@ class Arbiter:
         self._look_closer()
         if self._inherited.parent:
             self._shared.log.entry("info", f"upgrade: beside the arbiter {self._inherited.parent}")
+            if self._inherited.neighbour:
+                self._neighbour.meet()
         self._generations.begin()
         self._watch_files()
         while True:
@@ -195,6 +199,8 @@ class Arbiter:
                     key.data()
             self._generations.fill_vacancies()
             self._workers.look_after()
+            self._rescue.look_after()
+            self._neighbour.look_after(able=not self._stopping and self._shared.slots.any_ready())
             self._look()
             self._tell_manager()
             self._monitor.look_after(stopping=bool(self._stopping))
@@ -216,6 +222,7 @@ class Arbiter:
         deadline = min(
             self._workers.next_deadline(),
             self._generations.next_due(),
+            self._rescue.next_due(),
             self._next_look,
             self._notifier.next_due(),
             math.inf if self._stopping else self._monitor.next_deadline(),
@@ -265,6 +272,7 @@ class Arbiter:
         self._next_look = now + (self._scaling.sample_s if self._scaling else LOOK_S)
         if self._inherited.parent and not self._inherited.parent_lives:
             parent, self._inherited.parent = self._inherited.parent, 0
+            self._neighbour.lose()
             self._opened.take_over(self._inherited.descriptors)
             self._shared.log.entry("info", f"upgrade: the arbiter {parent} is gone")
             self._look_closer()
@@ -459,10 +467,15 @@ class Arbiter:
             log.entry("warning", "upgrade: it is not known how this server was started")
         else:
             try:
+                self._neighbour.meet()
                 self._successor = start_again(
-                    self._invocation, self._shared.listeners, self._become_successor
+                    self._invocation,
+                    self._shared.listeners,
+                    self._shared.slots.neighbour_ends(),
+                    self._become_successor,
                 )
             except OSError as error:
+                self._neighbour.lose()
                 log.entry("error", f"upgrade: cannot start another arbiter: {error.strerror}")
                 return
             log.entry("info", f"upgrade: started the arbiter {self._successor} on the same sockets")
@@ -517,6 +530,7 @@ class Arbiter:
         """An orphan is of no interest; the arbiter of an upgrade is."""
         if pid == self._successor:
             self._successor = 0
+            self._neighbour.lose()
             text = f"upgrade: the new arbiter {pid} ended ({describe(status)}); this one goes on"
             self._shared.log.entry("warning", text)
 

@@ -23,7 +23,7 @@ from portway.server.pidfile import PidFile
 from portway.server.privileges import KEEP, Identity, identity, owner_of
 from portway.server.processors import bounds
 from portway.server.resources import SPARE, occupy_standard_streams, raise_descriptor_limit
-from portway.server.slots import Slots, slots_for
+from portway.server.slots import Slots, adopt_neighbour, slots_for
 from portway.server.upgrade import Inheritance
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def open_shared(configuration: Configuration, inheritance: Inheritance | None = 
         inherited = inheritance or Inheritance()
         count = slots_for(bounds(settings.process.workers)[1])
         _raise_limit(settings, count, log)
-        slots = Slots(count)
+        slots = Slots(count, adopt_neighbour(inherited.neighbour) if inherited.neighbour else None)
         undo.callback(slots.close)
         listeners = listeners_of(settings, files, inherited.descriptors, passed)
         for listener in listeners:

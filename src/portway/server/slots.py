@@ -3,12 +3,16 @@
 A worker hands a connection it accepted to a less loaded one by sending the descriptor to that one's
 queue. All queues are made before the first fork, and the arbiter keeps both ends of each: what was
 queued for a worker that died stays in the kernel, and the arbiter passes it on to a living one.
+
+One more pair is for the server beside this one during an upgrade (`neighbour.py`), whose workers know
+it as the slot behind the last one.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import sys
 
@@ -17,7 +21,10 @@ from portway.errors import StartupFailed
 
 # macOS has no SEQPACKET between local sockets; its datagrams keep their order and are never lost either.
 _KIND = socket.SOCK_SEQPACKET if sys.platform != "darwin" else socket.SOCK_DGRAM
-_MAX_MESSAGE = 64 * 1024
+MAX_MESSAGE = 64 * 1024
+NOTICE = b"portway "
+"""What an arbiter says to another begins so. A message with a connection begins with a small number."""
+
 _MAX_DESCRIPTORS = 16
 
 
@@ -34,15 +41,25 @@ class Slots:
     """All slots. Made by the arbiter, inherited by its workers.
 
     The arbiter alone takes and releases; a worker calls `keep_only` once and then uses its own slot.
+
+    Attributes:
+        count: How many there are.
+        beside: The index behind the last one: the queue of the server beside this one.
+
+    Args:
+        count: How many to make.
+        neighbour: The pair of the server that started this one, the end that is for this one last; None
+            makes a pair.
     """
 
-    def __init__(self, count: int) -> None:
-        self.count = count
+    def __init__(self, count: int, neighbour: tuple[socket.socket, socket.socket] | None = None) -> None:
+        self.count = self.beside = count
         self.board = Board(count)
         self._queues: list[tuple[socket.socket, socket.socket]] = []
         try:
             for _ in range(count):
                 self._queues.append(_queue())
+            self._queues.append(neighbour or _queue())
         except OSError as error:
             self.close()
             raise StartupFailed(
@@ -93,30 +110,51 @@ class Slots:
         return self._queues[index][0]
 
     def others(self, index: int) -> dict[int, socket.socket]:
-        """Return the sending ends of every slot's queue but one."""
+        """Return the sending ends of every slot's queue but one, and that of the server beside this one."""
         return {other: pair[1] for other, pair in enumerate(self._queues) if other != index}
 
-    def pass_on(self, index: int) -> bool:
-        """Send one connection queued for a slot to the ready slot with the fewest connections.
+    @property
+    def own_end(self) -> socket.socket:
+        """The end of the pair with the server beside this one at which both are heard and talked to."""
+        return self._queues[self.beside][1]
+
+    def neighbour_ends(self) -> tuple[int, int]:
+        """Return the descriptors of that pair, the other server's end last."""
+        theirs, ours = self._queues[self.beside]
+        return ours.fileno(), theirs.fileno()
+
+    def any_ready(self) -> bool:
+        """Return whether a worker answers requests."""
+        return any(self[index].state == READY for index in range(self.count))
+
+    def pass_on(self, queue: socket.socket) -> bool:
+        """Send one connection of a queue to the ready slot with the fewest connections that has room.
+
+        Args:
+            queue: The end that it has arrived at.
 
         Returns:
-            Whether anybody is ready. If not, the queue keeps what it has.
+            Whether there is such a slot. If not, the queue keeps what it has.
+
+        Raises:
+            BlockingIOError: The queue is empty.
         """
-        ready = [self[other] for other in range(self.count) if other != index and self[other].state == READY]
-        if not ready:
+        ready = [self[index] for index in range(self.count) if self[index].state == READY]
+        ready.sort(key=lambda slot: slot.connections + slot.in_flight)
+        target = next((slot for slot in ready if _has_room(self._queues[slot.index][1])), None)
+        if target is None:
             return False
-        target = min(ready, key=lambda slot: slot.connections + slot.in_flight)
-        with contextlib.suppress(BlockingIOError):
-            payload, descriptors, _, _ = socket.recv_fds(
-                self.queue(index), _MAX_MESSAGE, _MAX_DESCRIPTORS, getattr(socket, "MSG_CMSG_CLOEXEC", 0)
-            )
-            try:
-                with contextlib.suppress(OSError):  # its queue is full: this one connection is dropped
+        payload, descriptors, _, _ = socket.recv_fds(
+            queue, MAX_MESSAGE, _MAX_DESCRIPTORS, getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+        )
+        try:
+            with contextlib.suppress(OSError):  # no room after all: this one connection is dropped
+                if descriptors:
                     socket.send_fds(self._queues[target.index][1], [payload], descriptors)
                     target.expect()
-            finally:
-                for descriptor in descriptors:
-                    os.close(descriptor)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
         return True
 
     def keep_only(self, index: int) -> None:
@@ -130,6 +168,21 @@ class Slots:
         for receiving, sending in self._queues:
             receiving.close()
             sending.close()
+
+
+def adopt_neighbour(ends: tuple[int, int]) -> tuple[socket.socket, socket.socket]:
+    """Return the pair of the server that started this one, from its descriptors."""
+    first, last = (socket.socket(fileno=end) for end in ends)
+    for end in (first, last):
+        end.set_inheritable(False)
+        end.setblocking(False)
+    return first, last
+
+
+def _has_room(sending: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(sending, select.POLLOUT)
+    return bool(poll.poll(0))
 
 
 def _queue() -> tuple[socket.socket, socket.socket]:

@@ -8,6 +8,7 @@ one until the old one is gone.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -28,10 +29,13 @@ class Inheritance(Struct):
     Attributes:
         parent: The process id of the old arbiter; 0 when nobody upgrades.
         descriptors: Listening sockets, by the `bind` address they were opened for.
+        neighbour: The pair of sockets between the two arbiters, this one's end last; None when the old
+            one knows of no such thing.
     """
 
     parent: int = 0
     descriptors: dict[str, list[int]] = field(default_factory=dict)
+    neighbour: tuple[int, int] | None = None
 
     @property
     def parent_lives(self) -> bool:
@@ -48,20 +52,25 @@ def inherit(environ: MutableMapping[str, str]) -> Inheritance:
         value = json.loads(environ.pop(VARIABLE, "null"))
         if value is not None and value["parent"] == os.getppid():
             descriptors = {str(where): [int(fd) for fd in fds] for where, fds in value["sockets"].items()}
-            return Inheritance(value["parent"], descriptors)
+            pair = value.get("neighbour")
+            return Inheritance(value["parent"], descriptors, (int(pair[0]), int(pair[1])) if pair else None)
     except (ValueError, TypeError, KeyError, AttributeError):
         pass
     return Inheritance()
 
 
 def start_again(
-    invocation: Invocation, listeners: Iterable[Listener], before_exec: Callable[[], None]
+    invocation: Invocation,
+    listeners: Iterable[Listener],
+    neighbour: tuple[int, int],
+    before_exec: Callable[[], None],
 ) -> int:
     """Fork, and execute the command line of this server in the child.
 
     Args:
         invocation: How it was started.
         listeners: What the new one is to listen on.
+        neighbour: The pair of sockets between the two, the new one's end last.
         before_exec: Called in the child first.
 
     Returns:
@@ -73,15 +82,14 @@ def start_again(
     sockets: dict[str, list[int]] = {}
     for listener in listeners:
         sockets.setdefault(str(listener.address), []).append(listener.sock.fileno())
-    value = json.dumps({"parent": os.getpid(), "sockets": sockets})
+    value = json.dumps({"parent": os.getpid(), "sockets": sockets, "neighbour": neighbour})
     with held():
         pid = os.fork()
     if pid == 0:
         try:
             before_exec()
-            for descriptors in sockets.values():
-                for descriptor in descriptors:
-                    os.set_inheritable(descriptor, True)
+            for descriptor in (*itertools.chain(*sockets.values()), *neighbour):
+                os.set_inheritable(descriptor, True)
             os.chdir(invocation.cwd)
             # The interpreter by its path, whatever name it was called by.
             os.execve(sys.executable, invocation.argv, {**os.environ, VARIABLE: value})
