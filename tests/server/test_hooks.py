@@ -12,6 +12,7 @@ from portway.config.hook_table import ARBITER_EVENTS, EVENTS, WORKER_EVENTS, Hoo
 from portway.config.kinds import Refused
 from tests.support.client import Client, get
 from tests.support.processes import APPS, Portway, wait_for_end
+from tests.support.waiting import wait_until
 
 KINDS = ("wsgi.py", "asgi.py")
 
@@ -61,7 +62,7 @@ def test_every_event_in_its_process(kind: str, preload: tuple[str, ...], calls: 
         server.send(signal.SIGTTIN)
         assert calls.wait_for("nworkers_changed", server) == [arbiter, arbiter, "int", "int"]
         while get(server.address, "/pid").body.decode() == worker:
-            pass  # a worker that is stopped before it is ready calls no worker_exit
+            pass  # until the second worker, too, has had a request
         server.send(signal.SIGHUP)
         server.ready(2)
         assert calls.of("on_reload") == [[arbiter, arbiter]]
@@ -74,6 +75,36 @@ def test_every_event_in_its_process(kind: str, preload: tuple[str, ...], calls: 
         assert calls.of("worker_int")
         assert calls.of("on_exit") == [[arbiter, arbiter]]
         assert len(calls.of("worker_exit")) == len(calls.of("post_fork")) == len(calls.of("child_exit"))
+
+
+HANGS = {
+    "import": "import time\ntime.sleep(600)\n",
+    "lifespan": "import asyncio\nasync def app(scope, receive, send):\n    await asyncio.sleep(600)\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("where", "preload"), [("import", ()), ("lifespan", ()), ("lifespan", ("--preload",))]
+)
+def test_a_worker_that_is_stopped_before_it_is_ready_calls_worker_exit(
+    where: str, preload: tuple[str, ...], calls: Calls, tmp_path: Path
+) -> None:
+    (tmp_path / "hangs.py").write_text(HANGS[where])
+    hooks = "post_fork=hooks:post_fork,worker_exit=hooks:worker_exit"
+    with Portway("hangs:app", "--hooks", hooks, *preload, cwd=tmp_path, env=calls.env) as server:
+        wait_until(lambda: calls.of("post_fork"), "a worker")
+        assert calls.of("worker_exit") == []
+        server.send(signal.SIGTERM)
+        assert server.exit_code() == 0
+        assert calls.of("worker_exit") == calls.of("post_fork")
+
+
+def test_a_worker_that_cannot_start_calls_worker_exit(calls: Calls, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("raise ValueError\n")
+    hooks = "post_fork=hooks:post_fork,worker_exit=hooks:worker_exit"
+    with Portway("broken:app", "--hooks", hooks, cwd=tmp_path, env=calls.env) as server:
+        assert server.exit_code() == 3
+        assert calls.of("worker_exit") == calls.of("post_fork") != []
 
 
 def test_pre_exec_runs_in_what_becomes_the_next_arbiter(calls: Calls) -> None:

@@ -120,9 +120,9 @@ def _serve_with_hooks(assignment: Assignment, application: Application | None, f
     from portway.server.worker_hooks import WorkerHooks
 
     hooks = WorkerHooks(assignment)
-    hooks.forked()
-    application = hooks.loaded(application or _load(assignment, found))
     try:
+        hooks.forked()
+        application = hooks.loaded(application or _load(assignment, found))
         return _serve(replace(assignment, interrupted=hooks.interrupted, aborted=hooks.aborted), application)
     finally:
         hooks.ended()

@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from types import FrameType
 from typing import Any
 
 from msgspec.structs import replace
@@ -38,12 +39,22 @@ class WorkerHooks:
         self._server = describe_server(shared.settings, addresses, shared.log, os.getppid())
         self._worker = Worker(os.getpid(), assignment.slot, assignment.generation, HookLog(shared.log))
         self._once = threading.Lock()
+        self._over = False
 
     def forked(self) -> None:
-        """Call post_fork, and let SIGABRT call worker_abort."""
+        """Call post_fork; let SIGABRT call worker_abort, and a stop before the worker is ready worker_exit."""
+        if "worker_exit" in self._hooks:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+                signal.signal(number, self._stopped_early)
         self._hooks.call("post_fork", self._server, self._worker)
         if "worker_abort" in self._hooks:
             signal.signal(signal.SIGABRT, lambda number, frame: self.aborted())
+
+    def _stopped_early(self, number: int, frame: FrameType | None) -> None:
+        """Obey a signal that meets a worker which does not serve yet: its end, as without the handler."""
+        self.ended()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
 
     def aborted(self) -> None:
         """Call worker_abort, where there is one, write down the stacks, and end.
@@ -73,8 +84,10 @@ class WorkerHooks:
         self._hooks.call("worker_int", self._worker)
 
     def ended(self) -> None:
-        """Call worker_exit."""
-        self._hooks.call("worker_exit", self._server, self._worker)
+        """Call worker_exit, once."""
+        if not self._over:
+            self._over = True
+            self._hooks.call("worker_exit", self._server, self._worker)
 
     def _wsgi(self, app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
         hooks, worker = self._hooks, self._worker
