@@ -42,7 +42,7 @@ class WorkerHooks:
         self._over = False
 
     def forked(self) -> None:
-        """Call post_fork; let SIGABRT call worker_abort, and a stop before the worker is ready worker_exit."""
+        """Call post_fork; let SIGABRT call worker_abort, a stop before the worker is ready worker_exit."""
         if "worker_exit" in self._hooks:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
                 signal.signal(number, self._stopped_early)
