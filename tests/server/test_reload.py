@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.support.client import Client, get
+from tests.support.client import Address, Client, get
 from tests.support.load import Load
 from tests.support.processes import Portway, is_alive, wait_for_end
 
@@ -26,6 +27,12 @@ class Deployment:
     def set(self, version: str) -> None:
         """Deploy."""
         self._path.write_text(version)
+
+    def pipe(self, name: str) -> Path:
+        """Make a pipe that the application reads."""
+        path = self._path.with_name(name)
+        os.mkfifo(path)
+        return path
 
 
 @pytest.fixture
@@ -108,6 +115,37 @@ def test_a_generation_that_cannot_start_leaves_the_old_one_serving(
         assert load.failures == []
         assert set(load.bodies) == {"1", "3"}
         assert "starting another" not in server.log
+
+
+def asks(address: Address, version: str, within: ExitStack) -> Client:
+    """Return a client whose connection that version answers."""
+    while True:
+        client = within.enter_context(Client(address))
+        if client.get().body == version.encode():
+            return client
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_generation_answers_that_fails_after_all_is_not_lost(
+    kind: str, deployment: Deployment
+) -> None:
+    second, held = deployment.pipe("second"), deployment.pipe("held")
+    with Portway(kind, "--workers", "2", env=deployment.env) as server, ExitStack() as open_clients:
+        server.ready()
+        deployment.set("half")
+        server.send(signal.SIGHUP)
+        idle = asks(server.address, "half", open_clients)
+        busy = asks(server.address, "half", open_clients)
+        busy.request("/held")
+        second.write_text("fail")
+        server.wait_for("error: generation 2 cannot start; generation 1 keeps serving: ")
+        while (body := idle.get().body) == b"half":  # until its worker has begun to drain
+            pass
+        assert body == b"1"
+        held.write_text("go on")
+        answer = busy.answer()
+        assert (answer.status, answer.body) == (200, b"half")
+        assert server.stop() == 0
 
 
 def test_reloads_in_quick_succession_all_come_to_an_end(deployment: Deployment) -> None:

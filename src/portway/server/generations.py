@@ -309,11 +309,11 @@ class Generations:
         self._begin_if_wanted()
 
     def _dismiss(self, generation: Generation, quick: bool) -> None:
-        """Have everything of a generation end."""
+        """Have everything of a generation end; unless quick, workers that serve answer what they have first."""
         for vacancy in self.vacancies.of(generation):
             self._release(vacancy.slot)
         for worker in self._workers.of(generation):
-            self._workers.stop(worker, quick)
+            self._workers.stop(worker, quick or not worker.started)
         if generation.preloader is not None:
             self._workers.stop(generation.preloader, quick=True)
 
@@ -425,7 +425,7 @@ class Generations:
 
     def _abandon(self, generation: Generation) -> None:
         self.coming = None
-        self._dismiss(generation, quick=True)
+        self._dismiss(generation, quick=self.serving is None)
 
     def _replace(self, worker: WorkerProcess, status: int) -> None:
         now = self._clock()
