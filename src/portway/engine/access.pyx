@@ -243,18 +243,21 @@ cdef class AccessLog:
         """Add one line; it is written when there are many, or with the next `flush`.
 
         Args:
-            head: the request head's raw bytes, None when there was no valid one.
-            block: a header block that may be this request's, or None.
+            head: the request head's raw bytes, None when there was no valid one. Without the header block when that is
+                one which keeps a line's end.
+            block: that block, or one that may be this request's, or None.
             peer: (host, port), None for a unix socket.
             size: body bytes sent, framing included.
         """
         cdef Record r
         cdef const char* mark
+        cdef size_t block_at = 0
         memset(&r, 0, sizeof(r))
         if head is not None:
             r.head = PyBytes_AS_STRING(head)
             r.size = PyBytes_GET_SIZE(head)
             r.line = <size_t>(<const char*>memchr(r.head, c"\r", r.size) - r.head)
+            block_at = r.line + 2
             r.target = <size_t>(<const char*>memchr(r.head, c" ", r.line) - r.head) + 1
             r.target_size = r.line - 9 - r.target
             r.path_size = r.target_size
@@ -278,8 +281,8 @@ cdef class AccessLog:
         if request_id is not None:
             r.id = PyBytes_AS_STRING(request_id)
             r.id_size = PyBytes_GET_SIZE(request_id)
-        if self.end_from == self.count or block is not None and not (
-            r.size == r.line + 2 + block.size and memcmp(r.head + r.line + 2, block.data, block.size) == 0
+        if self.end_from == self.count or block is not None and r.size != block_at and not (
+            r.size == block_at + block.size and memcmp(r.head + block_at, block.data, block.size) == 0
         ):
             block = None
         if self.name_count and (block is None or block.line_end is None):
@@ -411,8 +414,9 @@ cdef class AccessLog:
                     size = r.target_size - r.path_size - 1
             elif field == F_PROTOCOL:
                 if r.line:
-                    text = r.head + r.line - 8
-                    size = 8
+                    memcpy(out, r.head + r.line - 8, 8)
+                    out += 8
+                    continue
             elif field == F_REQUEST_ID:
                 if r.id != NULL:
                     text = r.id

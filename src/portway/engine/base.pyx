@@ -355,7 +355,7 @@ cdef class Base:
             c.memo = None
             c.client = c.claimed = None
             c.server = None
-            c.head = None
+            c.head = c.block = None
             if c.stash_size == 0:
                 c.drop_stash()
 
@@ -448,8 +448,9 @@ cdef class Base:
         return 0
 
     cdef int log_access(self, Connection c, uint64_t took) except -1:
-        head, c.head = c.head, None
-        self.access.record(head, <Memo>c.memo, c.who(), c.status, c.sent - c.head_sent, took, c.request_id)
+        head, block = c.head, c.memo if c.block is None else c.block
+        c.head = c.block = None
+        self.access.record(head, <Memo>block, c.who(), c.status, c.sent - c.head_sent, took, c.request_id)
         c.claimed = None                    # a request that is refused before it is read has no client of its own
         return self.on_logged()
 

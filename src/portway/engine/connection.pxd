@@ -77,6 +77,7 @@ cdef class Connection(Watched):
     cdef uint64_t began_ns
     cdef uint64_t budget        # bytes that may still be read and thrown away
     cdef bytes head             # its raw bytes, kept for the access log alone
+    cdef object block           # in place of those of the header block, when a memo has them
     cdef bytes request_id       # None unless ids are wanted
     cdef Body body
     cdef object exchange        # the driver's own for this request

@@ -374,7 +374,10 @@ cdef class Engine(Responder):
             self.queued(framing.request_start_us)
         c.moved = 0
         if self.access is not None:
-            c.head = data[: head.size]
+            if strand.parser.matched and (<Memo>c.memo).line_end is not None:
+                c.head, c.block = data[: head.block_at], c.memo
+            else:
+                c.head = data[: head.size]
         if framing.chunked:
             body_chunked(&c.body, self.limit_body)
         elif framing.content_length > 0:

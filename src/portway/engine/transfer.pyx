@@ -89,7 +89,7 @@ cdef class Transferor(Base):
         cdef Transferor other = self.sibling
         c.state = HEAD
         c.hungry = 0
-        c.memo = None
+        c.memo = c.block = None
         c.exchange = None
         if c.tls is not None:
             c.tls.settle()                  # the only thing here that may give up the GIL
