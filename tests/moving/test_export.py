@@ -197,7 +197,8 @@ def test_the_units(tmp_path: Path) -> None:
     )
     for line in (
         *("ListenStream=/run/p.sock", "ListenStream=[::1]:81", "SocketMode=0600", "SocketUser=daemon"),
-        *("User=daemon", "Type=notify-reload", "TimeoutStopSec=35", f"WorkingDirectory={tmp_path}"),
+        *("User=daemon", "Type=notify", "TimeoutStopSec=35", f"WorkingDirectory={tmp_path}"),
+        *("TimeoutStartSec=150", "RuntimeDirectory=portway-control", 'ReadWritePaths="/srv/100%% $HOME"'),
     ):
         assert line in text.splitlines()
     (command,) = re.findall(r"^ExecStart=(.*)$", text, re.MULTILINE)
@@ -226,13 +227,66 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
         text=True,
         timeout=DEADLINE_S,
     )
-    complaints = [line for line in outcome.stderr.splitlines() if "portway" in line]
-    version = subprocess.run(
-        [ANALYZE, "--version"], capture_output=True, text=True, timeout=DEADLINE_S
-    ).stdout
-    if int(re.findall(r"systemd (\d+)", version)[0]) < 253:
-        complaints = [line for line in complaints if "notify-reload" not in line]
-    assert complaints == [], outcome.stderr
+    assert [line for line in outcome.stderr.splitlines() if "portway" in line] == [], outcome.stderr
+
+
+def test_a_reload_by_systemd_waits_and_tells(tmp_path: Path) -> None:
+    """What the unit executes, as systemd would; the directory is one of the test's."""
+    text, _ = export(tmp_path, "systemd", "--bind", "127.0.0.1:0")
+    text = text.replace("/run/portway-control", str(tmp_path))
+    (serve,) = re.findall(r"^ExecStart=\S+ serve (.*)$", text, re.MULTILINE)
+    (reload,) = re.findall(r"^ExecReload=\S+ (.*)$", text, re.MULTILINE)
+    (tmp_path / "app.py").write_text(APP)
+    application, *words = serve.split()
+    with Portway(application, *words, cwd=tmp_path) as server:
+        server.ready()
+        for broken in (False, True):
+            (tmp_path / "app.py").write_text("broken = on.purpose\n" if broken else APP)
+            command = [*COMMAND, *reload.split()]
+            outcome = subprocess.run(
+                command, cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE_S
+            )
+            assert outcome.returncode == broken
+            assert ("generation 2 keeps serving" in outcome.stderr) == broken, outcome.stderr
+        get(server.address, "/")
+
+
+def test_the_units_let_the_service_write_and_listen(tmp_path: Path) -> None:
+    (tmp_path / "portway.toml").write_text(
+        'access-log = "/var/log/shop/access.log"\nerror-log = "/var/log/error.log"\npid = "/run/shop.pid"\n'
+        'bind = ["unix:/run/shop/socket", ":443"]\ncontrol = "/run/shop/control"\n'
+        'certfile = "/etc/ssl/shop.pem"\nkeyfile = "/etc/ssl/shop.key"\nredirect-bind = ":80"\n'
+    )
+    text, notes = export(tmp_path, "systemd")
+    lines = text.splitlines()
+    assert "LogsDirectory=shop" in lines  # made by systemd, for its user
+    assert 'ReadWritePaths="/var/log"' in lines
+    assert 'ReadWritePaths="/run/shop"' in lines  # the socket is systemd's, and must not go with the service
+    assert not [line for line in lines if line.startswith("RuntimeDirectory")]
+    assert "AmbientCapabilities=CAP_NET_BIND_SERVICE" in lines
+    (command,) = (line for line in lines if line.startswith("ExecStart="))
+    assert ' --pid ""' in command
+    assert " ctl reload --control /run/shop/control" in text
+    for note in (
+        "the unix socket is for root alone: name the proxy's user in uds-owner",
+        "/etc/ssl/shop.key must be readable by the service's user",
+        "/var/log must be there",
+        "/run/shop must be there",
+    ):
+        assert f"note: {note}" in notes
+    assert notes.count("note: ") == 4
+    text, notes = export(tmp_path, "systemd", "--uds-owner", ":www-data", "--user", "shop")
+    assert {"SocketUser=shop", "SocketGroup=www-data"} <= {*text.splitlines()}
+    assert "alone" not in notes
+    text, notes = export(tmp_path, "systemd", "--bind", "fd://web")
+    assert "note: fd://web: write the address into the socket unit" in notes
+
+
+def test_control_is_asked_though_a_file_is_broken(tmp_path: Path) -> None:
+    (tmp_path / "portway.toml").write_text("wrokers = 1\n")
+    command = [*COMMAND, "ctl", "status", "--control", str(tmp_path / "none")]
+    outcome = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE_S)
+    assert "no server answers" in outcome.stderr
 
 
 def test_the_image(tmp_path: Path) -> None:
@@ -245,6 +299,18 @@ def test_the_image(tmp_path: Path) -> None:
     ]
     assert "EXPOSE 9000" in text.splitlines()
     assert text.count(" 'portway[websockets]'\n") == 1
+
+
+def test_the_image_runs_as_nobody_whatever_the_file_says(tmp_path: Path) -> None:
+    (tmp_path / "portway.toml").write_text(
+        'user = "shop"\npid = "/run/shop.pid"\nbind = "unix:/run/shop/socket"\n'
+    )
+    text, notes = export(tmp_path, "docker")
+    (entry,) = re.findall(r"^ENTRYPOINT (.*)$", text, re.MULTILINE)
+    assert json.loads(entry)[-4:] == ["--pid", "", "--user", ""]
+    assert "0.0.0.0:8000" in json.loads(entry)
+    assert "note: a unix socket stays in the container" in notes
+    assert "note: there is no requirements.txt here" in notes
 
 
 def test_the_image_has_the_packages_that_the_configuration_needs(tmp_path: Path) -> None:

@@ -30,20 +30,15 @@ def _export(kind: str, **_: object) -> int:
     session: Session = context.obj
     loaded = load_settings(context, session)
     preflight(loaded)
-    from portway.moving import exports  # late: `serve` has no use for it
+    from portway.moving import exports, systemd  # late: `serve` has no use for it
 
     command = f"{sys.prefix}/bin/portway"
     place = exports.Place(command, str(session.cwd), f"{sys.version_info[0]}.{sys.version_info[1]}")
-    match kind:
-        case "systemd":
-            click.echo(exports.systemd(loaded, place), nl=False)
-        case "docker":
-            click.echo(exports.docker(loaded, place), nl=False)
-        case _:
-            text, notes = exports.nginx(loaded, place)
-            click.echo(text, nl=False)
-            for note in notes:
-                click.echo(f"note: {note}", err=True)
+    kinds = {"systemd": systemd.units, "docker": exports.docker, "nginx": exports.nginx}
+    text, notes = kinds[kind](loaded, place)
+    click.echo(text, nl=False)
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
     return 0
 
 

@@ -49,6 +49,8 @@ def find(context: click.Context) -> tuple[str, str]:
     """
     session: Session = context.obj
     params: Mapping[str, Any] = context.params
+    if os.path.isabs(params.get("control") or ""):  # what is wrong with a file is no reason not to ask
+        return params["control"], params.get("pid") or ""
     flags = {name: params[name] for name in ("control", "pid", "chdir") if params.get(name)}
     settings = resolve(flags, session.environ, session.cwd, params.get("config")).settings
     directory = Path(settings.app.chdir or session.cwd)

@@ -1,22 +1,21 @@
-"""Files for what stands around the server: a systemd unit, a Dockerfile, an nginx site. Pure text."""
+"""Files for what stands around the server: a Dockerfile and an nginx site. The units are in systemd.py."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from portway.config import InheritedSocket, Loaded, Settings, TCPAddress, UnixAddress, parse_address
-from portway.config.declared import DECLARED
+from portway.config.declared import BY_NAME, DECLARED
 from portway.config.kinds import Many, Switch
 from portway.config.show import value_of
 
 ELSEWHERE = frozenset(
     {"app", "bind", "user", "group", "umask", "pid", "chdir", "uds-permissions", "uds-owner"}
 )
-"""Options that the unit says in systemd's own words."""
+"""Options that the file says in its own words."""
 NGINX_READ_S = 60.0
 """nginx's proxy_read_timeout where none is set."""
 
@@ -36,102 +35,6 @@ class Place:
     python: str
 
 
-def systemd(loaded: Loaded, place: Place) -> str:
-    """Return a socket unit and a service unit, one behind the other."""
-    settings = loaded.settings
-    directory = settings.app.chdir or place.directory
-    stop_s = int(settings.timeouts.graceful) + 15
-    process = settings.process
-    user = [f"User={process.user}"] if process.user else ["DynamicUser=yes"]
-    user += [f"Group={process.group}"] if process.group else []
-    user += [f"UMask={process.umask:04o}"] if process.umask is not None else []
-    writable = sorted({os.path.dirname(os.path.join(directory, log)) for log in _log_files(settings)})
-    command = [place.command, "serve", *_app(settings), *_flags(loaded, place)]
-    service = f"""\
-# /etc/systemd/system/portway.service
-# systemctl daemon-reload && systemctl enable --now portway.socket portway.service
-[Unit]
-Description=Portway serving {settings.app.app or "a site"}
-Requires=portway.socket
-After=network.target portway.socket
-
-[Service]
-# With notify-reload `systemctl reload` returns when the new workers serve. systemd before 253 does not know
-# it, says so and keeps notify; there add ExecReload=/bin/kill -HUP $MAINPID.
-Type=notify
-Type=notify-reload
-NotifyAccess=main
-ExecStart={_exec_line(command)}
-WorkingDirectory={directory}
-{chr(10).join(user)}
-Restart=on-failure
-RestartPreventExitStatus=1 3
-WatchdogSec=30
-# The arbiter stops its workers itself, and has {settings.timeouts.graceful:g} s to do it gracefully.
-KillMode=mixed
-TimeoutStopSec={stop_s}
-LimitNOFILE={max(65536, 2 * settings.limits.connections)}
-{"".join(f"ReadWritePaths={path}{chr(10)}" for path in writable)}\
-NoNewPrivileges=yes
-CapabilityBoundingSet=
-PrivateTmp=yes
-PrivateDevices=yes
-ProtectSystem=strict
-ProtectHome=read-only
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-SystemCallArchitectures=native
-
-[Install]
-WantedBy=multi-user.target
-"""
-    return f"{_socket_unit(settings, directory)}\n{service}"
-
-
-def _socket_unit(settings: Settings, directory: str) -> str:
-    lines = []
-    for text in settings.listen.bind:
-        address = parse_address(text)
-        match address:
-            case TCPAddress():
-                lines.append(f"ListenStream={address}")
-            case UnixAddress() if address.abstract:
-                lines.append(f"ListenStream={address.path}")
-            case UnixAddress():
-                lines.append(f"ListenStream={os.path.join(directory, address.path)}")
-    if any("ListenStream=/" in line for line in lines):
-        mode = settings.listen.uds_permissions
-        lines.append(f"SocketMode={mode if mode is not None else 0o660:04o}")
-        user, _, group = settings.listen.uds_owner.partition(":")
-        if user or settings.process.user:
-            lines.append(f"SocketUser={user or settings.process.user}")
-        if group or settings.process.group:
-            lines.append(f"SocketGroup={group or settings.process.group}")
-    return f"""\
-# /etc/systemd/system/portway.socket
-# systemd listens: no connection is refused while the service restarts.
-[Unit]
-Description=Sockets of Portway
-
-[Socket]
-{chr(10).join(lines)}
-Backlog={settings.listen.backlog}
-BindIPv6Only=ipv6-only
-
-[Install]
-WantedBy=sockets.target
-"""
-
-
 def _extras(loaded: Loaded) -> list[str]:
     """Return the extras that the configuration needs, as far as it tells."""
     from portway.site.reading import read_site
@@ -149,20 +52,26 @@ def _extras(loaded: Loaded) -> list[str]:
     return [name for name, needed in wanted.items() if needed]
 
 
-def docker(loaded: Loaded, place: Place) -> str:
-    """Return a Dockerfile."""
+def docker(loaded: Loaded, place: Place) -> tuple[str, list[str]]:
+    """Return a Dockerfile, and what must be looked at."""
     settings = loaded.settings
+    notes = []
+    if any(isinstance(parse_address(text), UnixAddress) for text in settings.listen.bind):
+        notes.append("a unix socket stays in the container: the Dockerfile binds TCP")
+    if not os.path.exists(os.path.join(place.directory, "requirements.txt")):
+        notes.append("there is no requirements.txt here, and the Dockerfile installs one")
     ports = [
         address.port
         for address in map(parse_address, settings.listen.bind)
         if isinstance(address, TCPAddress)
     ] or [8000]
-    command = ["portway", "serve", *_app(settings)]
+    command = ["portway", "serve", *application(settings)]
     command += [part for port in ports for part in ("--bind", f"0.0.0.0:{port}")]
-    command += _flags(loaded, Place("portway", place.directory, place.python), relative=True)
+    command += command_flags(loaded, Place("portway", place.directory, place.python), relative=True)
+    command += emptied(loaded, "pid", "user", "group")
     words = ", ".join(map(json.dumps, command))
     portway = f"'portway[{','.join(extras)}]'" if (extras := _extras(loaded)) else "portway"
-    return f"""\
+    text = f"""\
 # The image that compiles has a compiler; the one that runs has not.
 FROM python:{place.python}-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev
@@ -181,6 +90,7 @@ EXPOSE {" ".join(map(str, ports))}
 STOPSIGNAL SIGTERM
 ENTRYPOINT [{words}]
 """
+    return text, notes
 
 
 def nginx(loaded: Loaded, place: Place) -> tuple[str, list[str]]:
@@ -286,12 +196,8 @@ def _forwarded_fields(settings: Settings) -> str:
     )
 
 
-def _log_files(settings: Settings) -> Iterable[str]:
-    return (log for log in (settings.log.access, settings.log.errors) if log not in ("-", "off"))
-
-
-def _flags(loaded: Loaded, place: Place, relative: bool = False) -> list[str]:
-    """The command line that gives the same configuration: the file by name, everything else as flags."""
+def command_flags(loaded: Loaded, place: Place, relative: bool = False) -> list[str]:
+    """Return the command line for the same configuration: the file by name, everything else as flags."""
     words: list[str] = []
     if loaded.file:
         path = loaded.file.path
@@ -311,25 +217,17 @@ def _flags(loaded: Loaded, place: Place, relative: bool = False) -> list[str]:
     return words
 
 
-def _app(settings: Settings) -> list[str]:
-    """APP, where there is one: a site may do without."""
+def emptied(loaded: Loaded, *names: str) -> list[str]:
+    """Return flags that take back what the file says of these options."""
+    said = [name for name in names if loaded.origins[name].source == "file"]
+    return [word for name in said for word in (BY_NAME[name].option.flag, "")]
+
+
+def application(settings: Settings) -> list[str]:
+    """Return APP, where there is one: a site may do without."""
     return [settings.app.app] if settings.app.app else []
 
 
 def _spelled(toml: str) -> str:
     """Return a TOML value as a flag has it: without quotes."""
     return re.sub(r'^"(.*)"$', r"\1", toml).replace('\\"', '"').replace("\\\\", "\\")
-
-
-def _exec_line(words: Iterable[str]) -> str:
-    """Quote for systemd (systemd.service(5), "Command lines"): $ and % have a meaning there."""
-    return " ".join(
-        word if re.fullmatch(r"[\w@=:,./+-]+", word, re.ASCII) else '"' + _escaped(word) + '"'
-        for word in words
-    )
-
-
-def _escaped(word: str) -> str:
-    for old, new in (("\\", "\\\\"), ('"', '\\"'), ("$", "$$"), ("%", "%%")):
-        word = word.replace(old, new)
-    return word
