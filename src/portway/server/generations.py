@@ -309,7 +309,7 @@ class Generations:
         self._begin_if_wanted()
 
     def _dismiss(self, generation: Generation, quick: bool) -> None:
-        """Have everything of a generation end; unless quick, workers that serve answer what they have first."""
+        """Have everything of a generation end; unless quick, serving workers answer what they have first."""
         for vacancy in self.vacancies.of(generation):
             self._release(vacancy.slot)
         for worker in self._workers.of(generation):
