@@ -139,6 +139,9 @@ def _ipv4(text: str) -> str:
 
 def _ipv6(text: str) -> str:
     try:
-        return str(ipaddress.IPv6Address(text))
+        address = ipaddress.IPv6Address(text)
     except ValueError:
         raise Refused("must have an IPv6 address between the brackets") from None
+    if address.ipv4_mapped and not address.scope_id:
+        return f"::ffff:{address.ipv4_mapped}"  # RFC 5952, section 5; Python does so itself from 3.13 on
+    return str(address)
