@@ -53,12 +53,16 @@ def fetch(where: str) -> bytes:
         with open(where, "rb") as file:
             return file.read(MOST_BYTES)
     from http.client import HTTPException  # late, as the next: only routes with a user pool need them
+    from urllib.error import HTTPError
     from urllib.request import urlopen
 
     try:
         with urlopen(where, timeout=FETCH_TIMEOUT_S) as answer:
             body: bytes = answer.read(MOST_BYTES)
             return body
+    except HTTPError as error:
+        error.close()  # it holds the connection
+        raise
     except (HTTPException, ValueError) as error:
         raise OSError(str(error) or type(error).__name__) from None
 
