@@ -139,6 +139,8 @@ class Emulator:
                     "PATH": os.environ["PATH"],
                     "PYTHONPATH": os.pathsep.join([str(directory), SOURCE, *filter(None, sys.path)]),
                     "AWS_LAMBDA_FUNCTION_TIMEOUT": "5",
+                    # AWS's client writes JSON without escapes where it says Python 3.12 or later.
+                    "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info[0]}.{sys.version_info[1]}",
                     **environ,
                 },
             )
