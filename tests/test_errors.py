@@ -7,11 +7,13 @@ import inspect
 import pytest
 
 from portway import errors
+from portway.engine import require_lock
 from portway.errors import (
     BadValue,
     BindError,
     ConfigFileError,
     Conflict,
+    LockSwitchedOff,
     PortwayError,
     UnknownOption,
     UnsupportedPlatform,
@@ -82,6 +84,17 @@ def test_texts(error: PortwayError, text: str) -> None:
 
 def test_windows_is_told_about_wsl() -> None:
     assert "WSL" in (UnsupportedPlatform("win32").hint or "")
+
+
+@pytest.mark.parametrize("gil", [1, None])
+def test_an_interpreter_that_has_its_lock_or_may_turn_it_on(gil: int | None) -> None:
+    require_lock(gil)
+
+
+def test_an_interpreter_that_keeps_its_lock_off() -> None:
+    with pytest.raises(LockSwitchedOff, match="PYTHON_GIL=0") as caught:
+        require_lock(0)
+    assert caught.value.hint
 
 
 def test_shown_is_short_and_harmless() -> None:

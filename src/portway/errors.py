@@ -16,7 +16,8 @@
     ├── BindError                  an address cannot be listened on (exit 3)
     ├── CertificateError           a certificate, its key or TLS's options cannot be used (exit 3)
     ├── SecretUnavailable          a secret that the configuration refers to cannot be had (exit 3)
-    └── UnsupportedPlatform        this operating system cannot run the server
+    ├── UnsupportedPlatform        this operating system cannot run the server
+    └── LockSwitchedOff            the interpreter runs without the lock that the engine relies on
 
 An exception carries its data and builds its text from it: lowercase, one line, the offender by
 `!r` and shortened, the limit beside the actual figure. What to do about it is the hint. Only `cli`
@@ -265,4 +266,14 @@ class UnsupportedPlatform(PortwayError):
         super().__init__(
             f"the server does not run on {shown(platform)}: it needs a Unix with fork and Unix sockets",
             "on Windows, run it inside the Windows Subsystem for Linux (WSL).",
+        )
+
+
+class LockSwitchedOff(PortwayError):
+    """A free-threaded interpreter was told to leave its global lock off, whatever needs it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the server needs Python's global interpreter lock, and PYTHON_GIL=0 or -X gil=0 keeps it off",
+            "leave that out: a free-threaded Python then turns the lock on for the server, and says so.",
         )
