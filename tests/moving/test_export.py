@@ -120,6 +120,7 @@ def test_nginx_in_front_of_two_backends(tmp_path: Path, family: str) -> None:
                 "X-Forwarded-Host": "evil.test",
                 "X-Forwarded-Prefix": "/evil",
                 "Forwarded": "for=6.6.6.6;proto=https",
+                "X-Request-Start": "t=6.6.6.6",
             }
             with Client(("127.0.0.1", front)) as client:
                 for _ in range(8):
@@ -128,6 +129,7 @@ def test_nginx_in_front_of_two_backends(tmp_path: Path, family: str) -> None:
                     seen = json.loads(answer.body)
                     assert (seen["REMOTE_ADDR"], seen["scheme"]) == ("127.0.0.1", "http")
                     assert (seen["HTTP_HOST"], seen["SCRIPT_NAME"]) == ("portway.test", "")
+                    assert re.fullmatch(r"t=\d{10}\.\d{3}", seen["HTTP_X_REQUEST_START"])
                     assert "6.6.6.6" not in answer.body.decode() and "evil" not in answer.body.decode()
                 assert len(client.get("/big").body) == 3_000_000
                 client.request("/", method="POST", body=b"y" * 200_000)

@@ -151,6 +151,8 @@ server {{
         proxy_set_header Upgrade $portway_upgrade;
         proxy_set_header Connection $portway_connection;
         proxy_set_header Host $http_host;
+        # How long a request waits for a worker: portway_request_queue_seconds.
+        proxy_set_header X-Request-Start "t=${{msec}}";
 {_forwarded_fields(settings)}\
         # Answers are taken in as fast as Portway gives them. A response of events says
         # "X-Accel-Buffering: no" itself.
