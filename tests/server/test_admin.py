@@ -148,6 +148,7 @@ def test_prometheus_reads_the_metrics(server: Portway) -> None:
     families = {family.name: family for family in text_string_to_metric_families(answer.body.decode())}
     assert families["portway_requests"].samples[0].labels == {"status": "200"}
     assert families["portway_workers_wanted"].samples[0].value == 2
+    assert families["portway_workers_lost"].samples[0].value == 0
     ready = [
         sample.value for sample in families["portway_workers"].samples if sample.labels == {"state": "ready"}
     ]
@@ -159,6 +160,17 @@ def test_prometheus_reads_the_metrics(server: Portway) -> None:
     ]
     assert buckets == sorted(buckets)
     assert buckets[-1] == status(admin)["totals"]["latency"]["count"]
+
+
+def test_workers_that_nobody_told_to_end_are_counted(server: Portway) -> None:
+    admin = server_admin(server)
+    server.send(signal.SIGHUP)
+    server.ready(2)
+    wait_until(lambda: len(status(admin)["workers"]) == 2, "the old ones to end")
+    assert status(admin)["workers_lost"] == 0
+    os.kill(status(admin)["workers"][0]["pid"], signal.SIGKILL)
+    wait_until(lambda: status(admin)["workers_lost"] == 1, "the loss")
+    assert b"\nportway_workers_lost_total 1.0\n" in get(admin, "/metrics").body
 
 
 def test_the_counts_of_workers_that_ended_are_kept(server: Portway) -> None:

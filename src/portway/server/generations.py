@@ -59,6 +59,7 @@ class Generations:
         refused: Why the last reload changed nothing, "" when it did or none was asked for.
         rejected: The number of the generation that was refused, 0 when none was.
         refusals: How many were.
+        lost: How many workers have ended that nobody had told to, failed replacements included.
 
     Args:
         shared: What the arbiter opened.
@@ -83,6 +84,7 @@ class Generations:
         self.refused = ""
         self.rejected = 0
         self.refusals = 0
+        self.lost = 0
         self.vacancies = Vacancies()
         self._last = 0
         self._target = shared.settings.process.workers.minimum
@@ -364,6 +366,7 @@ class Generations:
         # Of a generation that was given up, workers may be reaped together with the one that failed first.
         if worker.leaving or worker.retiring or not known:
             if worker.retiring and not worker.leaving:
+                self.lost += 1
                 text = f"worker {worker.pid} ended ({describe(status)}) while it was being replaced"
                 self.shared.log.entry("warning", text)
             self._release(worker.slot)
@@ -428,6 +431,7 @@ class Generations:
         self._dismiss(generation, quick=self.serving is None)
 
     def _replace(self, worker: WorkerProcess, status: int) -> None:
+        self.lost += 1
         now = self._clock()
         delay = self.vacancies.add(worker.slot, worker.generation, now - worker.born, now)
         again = f"starting another in {delay:g} s" if delay else "starting another"

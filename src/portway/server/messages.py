@@ -130,6 +130,7 @@ class State(msgspec.Struct, tag="state", frozen=True):
         rejected: The generation that could not start, 0 once one could since.
         why: Why it could not.
         refusals: How many could not since the start.
+        lost: How many workers have ended that nobody had told to.
         target: How many workers are wanted.
         stopping: The server is on its way out.
         log_level: The least severe level that the error log takes.
@@ -143,6 +144,7 @@ class State(msgspec.Struct, tag="state", frozen=True):
     rejected: int = 0
     why: str = ""
     refusals: int = 0
+    lost: int = 0
     target: int = 0
     stopping: bool = False
     log_level: str = "info"

@@ -81,6 +81,9 @@ def _state(document: dict[str, Any]) -> Iterator[Metric]:
         "portway_reload_failed", "1 when the last reload could not start.", float(rejected)
     )
     yield GaugeMetricFamily("portway_workers_wanted", "Workers a generation has.", document["workers_wanted"])
+    yield CounterMetricFamily(
+        "portway_workers_lost", "Workers that ended and were not told to.", document["workers_lost"]
+    )
     states = [worker["state"] for worker in document["workers"]]
     workers = GaugeMetricFamily("portway_workers", "Workers, by state.", labels=["state"])
     for state in ("starting", "ready", "draining", "dead"):

@@ -122,6 +122,7 @@ class Monitor:
             rejected=generations.rejected,
             why=generations.refused,
             refusals=generations.refusals,
+            lost=generations.lost,
             target=generations.target,
             stopping=stopping,
             log_level=self._log.level,

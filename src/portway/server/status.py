@@ -40,6 +40,7 @@ def status(board: Board, state: State, now: float) -> dict[str, Any]:
         "state": "stopping" if state.stopping else "serving" if state.serving else "starting",
         "generation": {"serving": state.serving, "coming": state.coming, "rejected": _rejected(state)},
         "workers_wanted": state.target,
+        "workers_lost": state.lost,
         "log_level": state.log_level,
         "totals": _counts([gone, *lines.values()]),
         "workers": [
