@@ -253,6 +253,15 @@ def test_a_reload_by_systemd_waits_and_tells(tmp_path: Path) -> None:
         get(server.address, "/")
 
 
+def test_a_directory_that_is_a_link_is_followed_at_a_reload(tmp_path: Path) -> None:
+    (tmp_path / "release").mkdir()
+    (tmp_path / "current").symlink_to("release")
+    text, _ = export(tmp_path, "systemd", "--chdir", str(tmp_path / "current"))
+    assert f"WorkingDirectory={tmp_path}/current" in text.splitlines()
+    (command,) = re.findall(r"^ExecStart=(.*)$", text, re.MULTILINE)
+    assert f" --chdir {tmp_path}/current" in command
+
+
 def test_the_units_let_the_service_write_and_listen(tmp_path: Path) -> None:
     (tmp_path / "portway.toml").write_text(
         'access-log = "/var/log/shop/access.log"\nerror-log = "/var/log/error.log"\npid = "/run/shop.pid"\n'

@@ -12,6 +12,7 @@ import pytest
 from tests.support.client import Address, Client, get
 from tests.support.load import Load
 from tests.support.processes import Portway, is_alive, wait_for_end
+from tests.support.waiting import wait_until
 
 KINDS = ("versioned.py:wsgi", "versioned.py:asgi")
 
@@ -228,3 +229,25 @@ def test_who_was_told_and_has_not_answered_is_answered_503() -> None:
             assert other.get("/").status == 200
             assert server.stop() == 0
             assert client.answer().status == 503
+
+
+def test_a_directory_that_is_a_link_is_followed_anew(tmp_path: Path) -> None:
+    """A folder for each release, and a link to the one that counts."""
+    for release, workers in (("one", 1), ("two", 2)):
+        (tmp_path / release).mkdir()
+        (tmp_path / release / "portway.toml").write_text(f"workers = {workers}\n")
+        (tmp_path / release / "site_of_test.py").write_text(
+            "def app(environ, start_response):\n    start_response('200 OK', [])\n"
+            f"    return [b'{release}']\n"
+        )
+    current = tmp_path / "current"
+    current.symlink_to("one")
+    with Portway("site_of_test:app", "--chdir", str(current)) as server:
+        server.ready()
+        assert get(server.address).body == b"one"
+        (tmp_path / "next").symlink_to("two")
+        (tmp_path / "next").rename(current)
+        server.send(signal.SIGHUP)
+        server.ready(2)
+        server.wait_for("info: reload: workers: 1 → 2")
+        wait_until(lambda: get(server.address).body == b"two", "the other release")

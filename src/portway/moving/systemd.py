@@ -34,6 +34,8 @@ def _service(loaded: Loaded, place: Place, directory: str, notes: list[str]) -> 
     process, timeouts = settings.process, settings.timeouts
     control = settings.inspect.control or f"/run/{CONTROL}/socket"
     command = [place.command, "serve", *application(settings), *command_flags(loaded, place)]
+    if loaded.origins["chdir"].source in ("flag", "environment"):
+        command += ["--chdir", directory]  # again at each reload: it may be a link that has moved on
     command += [*emptied(loaded, "pid"), *(() if settings.inspect.control else ("--control", control))]
     control = os.path.join(directory, control)
     reload = [place.command, "ctl", "reload", "--control", control]
