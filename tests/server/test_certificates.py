@@ -219,6 +219,26 @@ def test_a_reload_under_load_loses_nothing(kind: str) -> None:
         assert server.stop() == 0
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_idle_connection_is_told_with_its_next_answer_after_a_reload(kind: str) -> None:
+    """It is not closed: that could cross with a request. A stop ends it."""
+    with Portway(f"{kind}.py", "--certfile", str(certificate(NAME).pem)) as server:
+        (old,) = server.ready().workers()
+        with Client(server.address) as client, Client(server.address) as other:
+            assert not client.get("/pid").closes
+            assert not other.get("/pid").closes
+            server.send(signal.SIGHUP)
+            server.ready(2)
+            client.sock.settimeout(4)
+            with pytest.raises(TimeoutError):
+                client.sock.recv(1)
+            answer = client.get("/pid")
+            assert answer.closes
+            assert answer.body == b"%d" % old
+            assert server.stop() == 0
+            assert other.rest() == b""
+
+
 # -- who the client is ---------------------------------------------------------------------------------------
 
 

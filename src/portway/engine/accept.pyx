@@ -30,7 +30,7 @@ from portway.engine.tls cimport TLS, tls_prepare
 
 cdef enum:
     ACCEPTS_AT_ONCE = 64
-    CUT_WAITS = 200             # milliseconds that a quick stop waits for room in the queues of others
+    CUT_WAITS = 2000            # milliseconds that a quick stop waits for room in the queues of others
     SERVED = 1                  # it has had requests: idle, not new
     GREETED = 2                 # its PROXY header has been read
     NAMELESS = 4                # on behalf of a client that the proxy does not know
@@ -407,12 +407,20 @@ cdef class Acceptor(Transferor):
         return 0
 
     cdef int end_waiting(self, Queue* queue, bint late) except -1:
-        """End what waits for a request. Those that were active a moment ago may still have one on its way."""
+        """End what waits for a request. Those that were active a moment ago may still have one on its way.
+
+        With TLS a connection cannot be another worker's. As long as there are others it is not closed, but waits for
+        the request whose answer says that it closes, or its usual time: a close now could cross with a request.
+        """
         cdef Connection c
         cdef uint64_t patient
         cdef bint passes = self.has_successor()
         for c in members(queue):
-            if late or queue == &self.idle:
+            if late:
+                patient = 0
+            elif passes and c.tls is not None and c.tls.established:
+                continue
+            elif queue == &self.idle:
                 patient = 0
             elif c.tls is not None and c.tls.layer is not None and not c.tls.established:
                 patient = queue.timeout_ms      # in the middle of its handshake
