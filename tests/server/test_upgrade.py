@@ -28,6 +28,8 @@ def upgraded(server: Portway, count: int = 1) -> Iterator[int]:
     new = int(server.wait_for(r"info: upgrade: started the arbiter (\d+)", count=count)[1])
     try:
         server.wait_for(rf"\[{new}\] info: serving ")
+        os.kill(new, signal.SIGTTOU)  # when it has turned this down, it has told the old one that it serves
+        server.wait_for(rf"\[{new}\] (warning: cannot go to 0 workers|info: 1 worker wanted)")
         yield new
     finally:
         if is_alive(new):
