@@ -101,13 +101,13 @@ def test_a_bad_configuration_is_refused_and_the_old_one_stays(site: Site, line: 
 
 
 def test_what_only_a_restart_can_change_is_said_each_time(site: Site) -> None:
-    site.write("backlog = 100")
+    site.write("umask = '22'")
     with site.start("wsgi.py") as server:
         server.ready()
-        site.write("backlog = 200", "threads = 2")
+        site.write("umask = '27'", "threads = 2")
         for count in (1, 2):
             server.send(signal.SIGHUP)
-            server.wait_for(r"warning: reload: backlog: 100 → 200 takes an upgrade \(SIGUSR2\)", count=count)
+            server.wait_for(r"warning: reload: umask: .* → .*27.* takes an upgrade \(SIGUSR2\)", count=count)
             server.ready(count + 1)
         server.wait_for("of 2 threads", count=2)
 

@@ -117,12 +117,24 @@ def test_a_new_server_with_other_listeners_takes_no_idle_connections(tmp_path: P
     file.write_text('bind = ["unix:a", "unix:b"]\n')
     with Portway("wsgi.py", "--config", "portway.toml", cwd=tmp_path, bind=False) as server:
         server.ready()
-        file.write_text('bind = ["unix:b", "unix:a"]\n')
+        file.write_text('bind = ["unix:b", "unix:c"]\n')
         with idle_clients(str(tmp_path / "b"), 1) as (client,), upgraded(server):
             server.send(signal.SIGTERM)
             assert client.rest() == b""
             server.wait_for("info: upgrade: the arbiter .* is gone")
             assert get(str(tmp_path / "b")).status == 200
+
+
+def test_the_order_of_the_addresses_may_be_another(tmp_path: Path) -> None:
+    file = tmp_path / "portway.toml"
+    file.write_text('bind = ["unix:a", "unix:b"]\n')
+    with Portway("wsgi.py", "--config", "portway.toml", cwd=tmp_path, bind=False) as server:
+        server.ready()
+        file.write_text('bind = ["unix:b", "unix:a"]\n')
+        with idle_clients(str(tmp_path / "b"), 1) as (client,), upgraded(server) as new:
+            server.send(signal.SIGTERM)
+            server.wait_for("info: upgrade: the arbiter .* is gone")
+            assert client.get().body.decode() in map(str, children(new))
 
 
 @contextmanager

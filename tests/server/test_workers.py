@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from portway.engine.counters import DRAINING, READY
 from portway.server.assignment import QUICK_STOP_S, Assignment, BecomeChild, Shared
 from portway.server.children import Generation, WorkerProcess
 from portway.server.heartbeat import LIMIT_S, LONGEST_LOOK_S
+from portway.server.listeners import Listener
 from portway.server.logs import ErrorLog
 from portway.server.messages import Ready
 from portway.server.slots import Slots
@@ -31,7 +32,7 @@ class Floor:
         self.generation = Generation(1, self.shared, target=1)
         self.workers = Workers(lambda: self.now, self._close_in_child, self._live, lambda _, orders: 0)
 
-    def _close_in_child(self) -> None:
+    def _close_in_child(self, keeps: Sequence[Listener]) -> None:
         self.closed_in_child = True
 
     def _live(self, assignment: Assignment) -> int:

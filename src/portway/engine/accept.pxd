@@ -13,7 +13,7 @@ cdef class Acceptor(Transferor):
 
     cdef bint handover_waiting(self) noexcept
     cdef int accept_all(self, Listener listener) except -1
-    cdef bint has_successor(self) noexcept
+    cdef int successor(self, Connection c) noexcept
     cdef bint may_pass(self, Connection c) noexcept
     cdef bint pass_on(self, Connection c)
     cdef int end_waiting(self, Queue* queue, bint late) except -1

@@ -32,7 +32,12 @@ class Acceptor(Transferor):
     """Listeners, hand-over and draining. Not used itself: see `WSGIEngine` and `ASGIEngine`."""
 
     def add_listener(
-        self, sock: socket.socket, /, tls: TLSPolicy | None = None, redirect: Redirect | None = None
+        self,
+        sock: socket.socket,
+        /,
+        tls: TLSPolicy | None = None,
+        redirect: Redirect | None = None,
+        number: int | None = None,
     ) -> None:
         """Accept from a listening socket, TCP or Unix. Call it before the engine runs.
 
@@ -40,6 +45,26 @@ class Acceptor(Transferor):
             sock: Made non-blocking here. The engine keeps the object, and never closes it.
             tls: What its connections are encrypted with, None for none.
             redirect: Answers every request of its connections instead of the application.
+            number: What workers that hand connections over to each other call it; by default the first is 0.
+        """
+
+    def know_listener(
+        self,
+        number: int,
+        family: int,
+        name: Any,
+        /,
+        tls: TLSPolicy | None = None,
+        redirect: Redirect | None = None,
+    ) -> object:
+        """Take over connections that other workers have accepted from a listener. Call it as `add_listener`.
+
+        Args:
+            number: Its number.
+            family: That of its socket.
+            name: What its socket is bound to, as `getsockname` returned it.
+            tls: As for `add_listener`.
+            redirect: As for `add_listener`.
         """
 
     def add_handover(self, sock: socket.socket, targets: Mapping[int, socket.socket], /) -> None:

@@ -46,29 +46,42 @@ cdef struct Passport:
 cdef class Acceptor(Transferor):
     """Listeners, hand-over and draining."""
 
-    def add_listener(self, sock, tls=None, redirect=None):
+    def add_listener(self, sock, tls=None, redirect=None, number=None):
         """Accept from a listening, non-blocking socket. The engine keeps the object and never closes it."""
-        cdef Listener listener = Listener.__new__(Listener)
+        cdef Listener listener
+        if number is None:
+            number = len(self.listeners)
+        listener = self.know_listener(number, sock.family, sock.getsockname(), tls, redirect)
         listener.sock = sock
         listener.fd = sock.fileno()
+        listener.own = True
+        sock.setblocking(False)
+        if sock.family != socket.AF_UNIX:
+            # accepted sockets inherit it, which saves a call for each
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.counters.knows <= listener.number:
+            self.counters.knows = listener.number + 1
+        self.listeners.append(listener)
+        self.poller.watch(listener, False)
+
+    def know_listener(self, int number, int family, name, tls=None, redirect=None):
+        """Take over connections that others have accepted from a listener."""
+        cdef Listener listener = Listener.__new__(Listener)
+        listener.fd = -1
         listener.kind = KIND_LISTENER
-        listener.number = len(self.listeners)
+        listener.number = number
         listener.tls = tls
         listener.redirect = redirect
         if tls is not None:
             tls_prepare()
-        sock.setblocking(False)
-        name = sock.getsockname()
-        if sock.family == socket.AF_UNIX:
+        if family == socket.AF_UNIX:
             listener.server = ((os.fsdecode(name) or "").replace("\0", "@"), None)
         else:
             listener.server = (name[0], name[1])
             listener.wildcard = name[0] in ("0.0.0.0", "::")
-            # accepted sockets inherit it, which saves a call for each
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.template = self.template_for(listener)
-        self.listeners.append(listener)
-        self.poller.watch(listener, False)
+        self.known[number] = listener
+        return listener
 
     def add_handover(self, sock, targets):
         """Exchange accepted connections with other workers.
@@ -115,7 +128,7 @@ cdef class Acceptor(Transferor):
             if spare is not None:
                 self.close_connection(spare)    # for the one that is here, not for one that may come
             if self.board is not None and self.handover is not None:
-                target = self.board.least_loaded(self.slot.index)
+                target = self.board.least_loaded(self.slot.index, listener.number)
                 if target != self.slot.index and self.hand_over(fd, target, listener.number, &address, 0):
                     close(fd)
                     continue
@@ -282,7 +295,7 @@ cdef class Acceptor(Transferor):
                 self.reap()
                 continue
             memcpy(&fd, CMSG_DATA(header), sizeof(int))
-            if passport.listener < 0 or passport.listener >= <int>len(self.listeners):
+            if passport.listener not in self.known:
                 add(&self.counters.connections, -1)
                 close(fd)
                 continue
@@ -291,7 +304,7 @@ cdef class Acceptor(Transferor):
             self.counters.received += 1
             if self.counters.connections > <int64_t>self.limit_connections:
                 self.reap()
-            self.adopt(fd, self.listeners[passport.listener], &address, passport.flags)
+            self.adopt(fd, self.known[passport.listener], &address, passport.flags)
         return 0
 
     cdef bint reap(self):
@@ -342,8 +355,8 @@ cdef class Acceptor(Transferor):
     cdef int begin_drain(self) except -1:
         cdef Listener listener
         self.drain_until_ms = self.now_ms + <uint64_t>(self.drain_wanted * 1000)
-        if not self.has_successor():
-            # nobody else will: serve those who are connected already
+        if self.handover is None or self.board is None or not self.board.relieved(self.slot.index):
+            # nobody else will, or not from all of them: serve those who are connected already
             for listener in self.listeners:
                 before = -1
                 while before != self.counters.accepted:
@@ -358,15 +371,17 @@ cdef class Acceptor(Transferor):
         self.ticked_ms = 0
         return 0
 
-    cdef bint has_successor(self) noexcept:
-        """Whether another worker is ready to take connections over."""
-        return self.handover is not None and self.board is not None and self.board.successor(self.slot.index) >= 0
+    cdef int successor(self, Connection c) noexcept:
+        """The slot of another worker that can take a connection over; -1 when there is none."""
+        if self.handover is None or self.board is None:
+            return -1
+        return self.board.successor(self.slot.index, (<Listener>c.listener).number, (<Listener>c.listener).own)
 
     cdef bint may_pass(self, Connection c) noexcept:
         """Whether a connection between two requests could be another worker's."""
         if c.stash_size or c.ended or (c.tls is not None and c.tls.layer is not None):
             return False                    # the keys of TLS cannot travel
-        return self.has_successor()
+        return self.successor(c) >= 0
 
     cdef bint pass_on(self, Connection c):
         """While draining: give a connection between two requests to another worker, which the client never notices.
@@ -375,14 +390,15 @@ cdef class Acceptor(Transferor):
         """
         cdef sockaddr_storage address
         cdef int target, other = 0, flags = c.passport | (0 if c.first else SERVED)
+        cdef int number = (<Listener>c.listener).number
         if self.queues_full or not self.may_pass(c):
             return False
-        target = self.board.successor(self.slot.index)
+        target = self.successor(c)
         memset(&address, 0, sizeof(address))
         memcpy(&address, c.address, sizeof(c.address))
         address.ss_family = c.family
-        while not self.hand_over(c.fd, target, (<Listener>c.listener).number, &address, flags):
-            target = self.board.ready_from(other, self.slot.index)
+        while not self.hand_over(c.fd, target, number, &address, flags):
+            target = self.board.ready_from(other, self.slot.index, number)
             if target < 0:
                 self.queues_full = True     # until the next tick
                 return False
@@ -414,18 +430,17 @@ cdef class Acceptor(Transferor):
         """
         cdef Connection c
         cdef uint64_t patient
-        cdef bint passes = self.has_successor()
         for c in members(queue):
             if late:
                 patient = 0
-            elif passes and c.tls is not None and c.tls.established:
+            elif c.tls is not None and c.tls.established and self.successor(c) >= 0:
                 continue
             elif queue == &self.idle:
                 patient = 0
             elif c.tls is not None and c.tls.layer is not None and not c.tls.established:
                 patient = queue.timeout_ms      # in the middle of its handshake
             else:
-                patient = 0 if passes and c.tls is None else self.drain_idle_ms
+                patient = 0 if c.tls is None and self.successor(c) >= 0 else self.drain_idle_ms
             # the end of TLS gives up the GIL, and the queues change meanwhile
             if c.link.queue == queue and self.now_ms >= c.link.since_ms + patient:
                 self.end_idle(c, late)

@@ -54,6 +54,7 @@ cdef class Memo(Block):
 cdef class Listener(Watched):
     cdef object sock
     cdef int number
+    cdef bint own               # this worker accepts from it, not only others
     cdef object server          # (host, port), or (path, None) for a unix socket
     cdef bint wildcard
     cdef object tls             # the policy of TLS, None without
@@ -74,7 +75,8 @@ cdef class Base:
     cdef Poller poller
     cdef object settings, report
     cdef AccessLog access
-    cdef list listeners
+    cdef list listeners         # accepted from
+    cdef dict known             # every listener that a connection here may be of, by its number
     cdef Handover handover
     cdef Wakeup wakeup
     cdef int wake_read, wake_write

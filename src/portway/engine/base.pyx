@@ -109,6 +109,7 @@ cdef class Base:
         self.board = board
         self.counters = self.slot.counters if slot is not None else &self.own_counters
         self.listeners = []
+        self.known = {}
         self.graveyard = []
         self.again = []
         self.memos = [None] * MEMOS

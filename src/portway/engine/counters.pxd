@@ -31,6 +31,7 @@ cdef struct Counters:
     int64_t pid
     int64_t generation
     int64_t interface
+    int64_t knows               # the listeners with smaller numbers; another number means other listeners
     uint64_t beat_ns
     int64_t connections
     int64_t idle
@@ -63,9 +64,10 @@ cdef class Board:
     cdef object memory
     cdef Counters* base
     cdef readonly int slots
-    cdef int least_loaded(self, int me) noexcept nogil
-    cdef int successor(self, int me) noexcept nogil
-    cdef int ready_from(self, int first, int me) noexcept nogil
+    cdef int least_loaded(self, int me, int listener) noexcept nogil
+    cdef int successor(self, int me, int listener, bint beside) noexcept nogil
+    cdef int ready_from(self, int first, int me, int listener) noexcept nogil
+    cdef bint relieved(self, int me) noexcept nogil
     cdef void retire(self, Counters* line) noexcept
 
 

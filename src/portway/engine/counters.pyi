@@ -52,6 +52,8 @@ class Slot:
     generation: int
     interface: int
     """A small number that the worker sets once it knows what it serves; its meaning is the server's."""
+    knows: int
+    """Connections of listeners with smaller numbers may be handed over; another one: other listeners."""
     beat_ns: int
     """CLOCK_MONOTONIC in nanoseconds, written about once a second while the worker's process runs."""
 

@@ -182,6 +182,15 @@ cdef class Slot:
         self.counters.interface = value
 
     @property
+    def knows(self):
+        """Connections of listeners with smaller numbers may be handed over to it; see `Acceptor.add_listener`."""
+        return self.counters.knows
+
+    @knows.setter
+    def knows(self, int64_t value):
+        self.counters.knows = value
+
+    @property
     def beat_ns(self):
         return self.counters.beat_ns
 
@@ -318,37 +327,48 @@ cdef class Board:
         memset(line, 0, sizeof(Counters))
         pw_show(gone.beat_ns, gone.beat_ns + 1)
 
-    cdef int least_loaded(self, int me) noexcept nogil:
-        """The ready slot with the fewest busy connections; `me` unless another has fewer."""
+    cdef int least_loaded(self, int me, int listener) noexcept nogil:
+        """The ready slot that knows a listener, with the fewest busy connections; `me` unless another has fewer."""
         cdef int i, best = me
         cdef int64_t load, least = self.base[me].connections - self.base[me].idle + self.base[me].in_flight
         for i in range(self.slots):
-            if i == me or self.base[i].state != 2:
+            if i == me or self.base[i].state != 2 or self.base[i].knows <= listener:
                 continue
             load = self.base[i].connections - self.base[i].idle + self.base[i].in_flight
             if load < least:
                 best, least = i, load
         return best
 
-    cdef int successor(self, int me) noexcept nogil:
-        """The ready slot other than `me` with the fewest busy connections; without one, the index behind the last
-        slot when the neighbour takes connections, else -1."""
+    cdef int successor(self, int me, int listener, bint beside) noexcept nogil:
+        """The ready slot other than `me` that knows a listener, with the fewest busy connections. Without one, the index
+        behind the last slot when the neighbour takes connections, and is asked about (`beside`); else -1."""
         cdef int i, best = -1
         cdef int64_t load, least = 0
         for i in range(self.slots):
-            if i == me or self.base[i].state != 2:
+            if i == me or self.base[i].state != 2 or self.base[i].knows <= listener:
                 continue
             load = self.base[i].connections - self.base[i].idle + self.base[i].in_flight
             if best < 0 or load < least:
                 best, least = i, load
-        if best < 0 and self.base[self.slots].state == 2:
+        if best < 0 and beside and self.base[self.slots].state == 2:
             return self.slots
         return best
 
-    cdef int ready_from(self, int first, int me) noexcept nogil:
-        """The first ready slot from an index on other than `me`, -1 when there is none."""
+    cdef int ready_from(self, int first, int me, int listener) noexcept nogil:
+        """The first ready slot from an index on other than `me` that knows a listener, -1 when there is none."""
         cdef int i
         for i in range(first, self.slots):
-            if i != me and self.base[i].state == 2:
+            if i != me and self.base[i].state == 2 and self.base[i].knows > listener:
                 return i
         return -1
+
+    cdef bint relieved(self, int me) noexcept nogil:
+        """Whether others accept from the same listeners: another ready slot, or the neighbour where there is none."""
+        cdef int i
+        cdef bint alone = True
+        for i in range(self.slots):
+            if i != me and self.base[i].state == 2:
+                if self.base[i].knows == self.base[me].knows:
+                    return True
+                alone = False
+        return alone and self.base[self.slots].state == 2

@@ -112,7 +112,7 @@ cdef class Responder(Acceptor):
             else:
                 c.keep = 0
         # an unsent 100 means that the client may or may not send its body: only closing is certain
-        if reply.close or (c.ended and not c.stash_size) or (self.draining and (c.tls is not None or not self.has_successor())) or (c.expects and c.body.kind != BODY_DONE):
+        if reply.close or (c.ended and not c.stash_size) or (self.draining and (c.tls is not None or self.successor(c) < 0)) or (c.expects and c.body.kind != BODY_DONE):
             c.keep = 0
         if not c.keep:
             connection = KEEP_CLOSE

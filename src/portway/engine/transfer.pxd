@@ -9,7 +9,6 @@ cdef class Transferor(Base):
     cdef Transferor sibling     # the other engine of this process, None when there is one only
     cdef bint follows           # the other one accepts, and says when all is over
     cdef bint reap_wanted       # the other one has no room for one more connection
-    cdef list twins             # its listeners, with templates of this engine's driver
     cdef list arrivals          # connections that the other engine has given up for this one
     cdef uint8_t home           # see Connection
 

@@ -40,18 +40,18 @@ cdef class Transferor(Base):
         self.sibling, other.sibling = other, self
         other.follows = True
         other.home = 1
-        other.twins = []
-        for listener in self.listeners:
+        for listener in self.known.values():
             twin = Listener.__new__(Listener)
             twin.fd = -1
             twin.kind = KIND_LISTENER
             twin.number = listener.number
+            twin.own = listener.own
             twin.server = listener.server
             twin.wildcard = listener.wildcard
             twin.tls = listener.tls
             twin.redirect = listener.redirect
             twin.template = other.template_for(twin)
-            other.twins.append(twin)
+            other.known[twin.number] = twin
         handover.fd = -1
         handover.kind = KIND_HANDOVER
         handover.targets = dict(targets)
@@ -98,7 +98,7 @@ cdef class Transferor(Base):
             return self.close_connection(c)
         link_remove(&c.link)
         self.poller.unwatch(c)
-        c.listener = (other.listeners if other.twins is None else other.twins)[(<Listener>c.listener).number]
+        c.listener = other.known[(<Listener>c.listener).number]
         c.home = other.home
         c.moved = 1
         self.graveyard.append(c)            # a batch may still name it

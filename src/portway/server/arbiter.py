@@ -21,7 +21,7 @@ import selectors
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from functools import partial
 from types import TracebackType
@@ -43,7 +43,7 @@ from portway.server.processors import bounds
 from portway.server.recycling import limits_for, recycles, why_recycle
 from portway.server.renewal import renew
 from portway.server.rescue import Rescue
-from portway.server.sharing import import_what_is_asked_for
+from portway.server.sharing import developer_of, hooks_of, import_what_is_asked_for
 from portway.server.signals import SignalPipe, describe, has_terminal
 from portway.server.upgrade import inherit, start_again
 from portway.server.worker import run_worker
@@ -54,7 +54,7 @@ BEAT_OLD_NS = 10 * 10**9
 
 if TYPE_CHECKING:
     from portway.server.developing.developer import Developer
-    from portway.server.hooks import ArbiterHooks
+    from portway.server.listeners import Listener
     from portway.server.scaling import Scaling
 
 TICK_S = 5.0
@@ -117,7 +117,7 @@ class Arbiter:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._signals.fileno(), selectors.EVENT_READ, self._on_signals)
         shared = self._opened.shared
-        self._developer = _developer_of(self._invocation)
+        self._developer = developer_of(self._invocation)
         if self._developer is not None:
             shared = self._developer.hand_out(shared)
         self._rescue = rescue = Rescue(shared.slots, self._selector, self._clock)
@@ -135,7 +135,7 @@ class Arbiter:
             self._clock,
         )
         try:
-            self._hooks = _hooks_of(shared)
+            self._hooks = hooks_of(shared)
         except BaseException:
             self._close()
             raise
@@ -157,17 +157,22 @@ class Arbiter:
         self._opened.close()
         self._notifier.close()
 
-    def _close_in_child(self) -> None:
+    def _close_in_child(self, keeps: Sequence[Listener]) -> None:
         self._signals.close(in_child=True)
         self._selector.close()
         self._notifier.close()
         self._monitor.close_in_child()
-        self._opened.forget()
+        self._opened.forget(keeps)
 
     @property
     def _shared(self) -> Shared:
         """What the generation that serves was handed: its settings and logs are the arbiter's own."""
         return self._generations.shared
+
+    @property
+    def _has_twin(self) -> bool:
+        """Whether another arbiter is on the same sockets, in an upgrade: a file goes with the last one."""
+        return bool(self._successor) or self._inherited.parent_lives
 
     def run(self) -> None:
         """Serve until told to stop.
@@ -200,7 +205,7 @@ class Arbiter:
             self._generations.fill_vacancies()
             self._workers.look_after()
             self._rescue.look_after()
-            self._neighbour.look_after(able=not self._stopping and self._shared.slots.any_ready())
+            self._tell_neighbour()
             self._look()
             self._tell_manager()
             self._monitor.look_after(stopping=bool(self._stopping))
@@ -228,6 +233,9 @@ class Arbiter:
             math.inf if self._stopping else self._monitor.next_deadline(),
         )
         return min(TICK_S, max(0.0, deadline - self._clock()))
+
+    def _tell_neighbour(self) -> None:
+        self._neighbour.look_after(able=not self._stopping and self._shared.slots.any_ready())
 
     def _tell_manager(self) -> None:
         """Let systemd know how things are."""
@@ -298,7 +306,8 @@ class Arbiter:
             if self._developer is not None:
                 renewed = self._developer.hand_out(renewed)
             import_what_is_asked_for(settings)
-            self._hooks = _hooks_of(renewed)
+            renewed = self._opened.listening.renew(shared, renewed)
+            self._hooks = hooks_of(renewed)
             self._call("on_reload")
             return renewed
         except PortwayError as error:
@@ -310,9 +319,16 @@ class Arbiter:
     def _refuse(self, why: str, details: str) -> None:
         if self._developer is not None:
             self._developer.refused(why, details)
+        self.listens(self._shared)
         self._generations.refuse(self._generations.last + 1, why)
         text = f"reload: refused, the present configuration stays: {why}"
         self._shared.log.entry("error", text, details)
+
+    def listens(self, shared: Shared) -> None:
+        """Close the listeners that only others have."""
+        self._opened.listening.settle(shared, with_another=self._has_twin)
+        self._neighbour.listens(shared.listeners)
+        self._tell_neighbour()
 
     def forking(self, generation: Generation, slot: int) -> None:
         """Call pre_fork."""
@@ -336,8 +352,6 @@ class Arbiter:
             self._keep_warm(self._developer, generation)
         if not self._announced:
             self._announced = True
-            for listener in self._shared.listeners:
-                self._shared.log.entry("info", f"listening on {listener}")
             self._call("when_ready")
         count = len(self._workers.staying(generation))
         self._shared.log.entry(
@@ -460,7 +474,7 @@ class Arbiter:
     def upgrade(self) -> None:
         """Start the same command line again, on the same sockets. Both serve until one is told to stop."""
         log = self._shared.log
-        if self._successor or self._inherited.parent_lives:
+        if self._has_twin:
             other = self._successor or self._inherited.parent
             log.entry("warning", f"upgrade: one is under way already, with the arbiter {other}")
         elif self._invocation is None:
@@ -470,7 +484,7 @@ class Arbiter:
                 self._neighbour.meet()
                 self._successor = start_again(
                     self._invocation,
-                    self._shared.listeners,
+                    self._shared,
                     self._shared.slots.neighbour_ends(),
                     self._become_successor,
                 )
@@ -542,9 +556,8 @@ class Arbiter:
         if not self._stopping:
             self._generations.stop()
             self._next_look = math.inf
-            # Closed so that new clients are refused as soon as workers let go, too. After an upgrade another
-            # arbiter is on the same sockets: a file goes with the last one.
-            self._opened.close_listeners(bool(self._successor) or self._inherited.parent_lives)
+            # Closed so that new clients are refused as soon as workers let go, too.
+            self._opened.listening.close(self._has_twin)
         self._stopping = max(level, Stopping(min(self._stopping + 1, Stopping.NOW)))
         if not self._generations.failure:
             self._shared.log.entry("info", f"stopping {_HOW[self._stopping]}")
@@ -560,19 +573,3 @@ class Arbiter:
         for worker in self._workers.all():
             if worker.ready:
                 self._workers.send(worker, signal.SIGUSR1)
-
-
-def _developer_of(invocation: Invocation | None) -> Developer | None:
-    if invocation is None or not invocation.developing:
-        return None
-    from portway.server.developing.developer import Developer  # late: production does without
-
-    return Developer(invocation.developing)
-
-
-def _hooks_of(shared: Shared) -> ArbiterHooks | None:
-    if not shared.settings.hooks.functions:
-        return None
-    from portway.server.hooks import ArbiterHooks  # late: most servers have none
-
-    return ArbiterHooks(shared)

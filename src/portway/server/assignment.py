@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from portway.config import Settings
-from portway.server.listeners import Listener
+from portway.server.listeners import Listener, Place
 from portway.server.logs import AccessLog, ErrorLog
 from portway.server.messages import Channel
 from portway.server.privileges import Identity
@@ -38,6 +38,9 @@ class Shared(Struct, frozen=True):
         site: The routes, or None without any.
         environment: What the configuration adds to the applications' environment, or None.
         development: What `portway dev` adds; None in production.
+        places: What there is to know of each listener that connections may come from, by its number: of those
+            above, and of those that other generations have or had.
+        knows: See `portway.server.listening`.
     """
 
     settings: Settings
@@ -50,6 +53,8 @@ class Shared(Struct, frozen=True):
     site: Site | None = None
     environment: Environment | None = None
     development: Development | None = None
+    places: Mapping[int, Place] = {}
+    knows: int = 0
 
     def reopen_logs(self) -> None:
         """Open the log files again after a rotation; one that cannot be opened stays as it is."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Container, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from portway.config import Settings
 from portway.server.assignment import Assignment
-from portway.server.listeners import Listener, Role
+from portway.server.listeners import Listener, Place, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,9 +32,25 @@ class Engine(Protocol):
     tell_peer: bool
 
     def add_listener(
-        self, sock: socket.socket, /, tls: TLSPolicy | None = None, redirect: Redirect | None = None
+        self,
+        sock: socket.socket,
+        /,
+        tls: TLSPolicy | None = None,
+        redirect: Redirect | None = None,
+        number: int | None = None,
     ) -> None:
         """Accept from a listening socket."""
+
+    def know_listener(
+        self,
+        number: int,
+        family: int,
+        name: Any,
+        /,
+        tls: TLSPolicy | None = None,
+        redirect: Redirect | None = None,
+    ) -> object:
+        """Take over connections from a listener that others accept from."""
 
     def add_handover(self, sock: socket.socket, targets: Mapping[int, socket.socket], /) -> None:
         """Take and give connections through hand-over queues."""
@@ -81,8 +97,9 @@ def connect(engine: Engine, assignment: Assignment, elsewhere: Container[int] = 
     """
     shared = assignment.shared
     route(engine, shared.site, elsewhere)
-    listen(engine, shared.listeners, shared.settings, shared.encryption)
+    listen(engine, shared.listeners, shared.settings, shared.encryption, shared.places)
     slots = shared.slots
+    slots[assignment.slot].knows = shared.knows
     engine.add_handover(slots.queue(assignment.slot), slots.others(assignment.slot))
 
 
@@ -105,6 +122,7 @@ def listen(
     listeners: Sequence[Listener],
     settings: Settings,
     encryption: Encryption | None,
+    places: Mapping[int, Place] = {},
 ) -> None:
     """Have an engine accept from listeners, each for what it is for.
 
@@ -113,21 +131,28 @@ def listen(
         listeners: All that there are.
         settings: The configuration.
         encryption: The certificates in use, or None without TLS.
+        places: Those that connections handed over may come from, by their numbers.
     """
-    for listener in listeners:
-        if listener.role is Role.PLAIN or encryption is None:
-            engine.add_listener(listener.sock)
-        elif listener.role is Role.TLS:
-            engine.add_listener(listener.sock, tls=encryption)
-        else:
-            from portway.server.redirect import Redirect
 
-            port = settings.tls.redirect_port or _port_with_tls(listeners)
-            engine.add_listener(listener.sock, redirect=Redirect(encryption.knows, port))
+    def policy(role: Role) -> tuple[TLSPolicy | None, Redirect | None]:
+        if role is Role.PLAIN or encryption is None:
+            return None, None
+        if role is Role.TLS:
+            return encryption, None
+        from portway.server.redirect import Redirect
+
+        return None, Redirect(encryption.knows, settings.tls.redirect_port or _port_with_tls(listeners))
+
+    own = {listener.number for listener in listeners}
+    for number, place in places.items():
+        if number not in own:
+            engine.know_listener(number, place.family, place.name, *policy(place.role))
+    for listener in listeners:
+        engine.add_listener(listener.sock, *policy(listener.role), listener.number)
 
 
 def _port_with_tls(listeners: Sequence[Listener]) -> int:
     for listener in listeners:
         if listener.role is Role.TLS:
-            return int(listener.sock.getsockname()[1])
+            return int(listener.place.name[1])
     return 443

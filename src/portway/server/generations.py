@@ -29,6 +29,9 @@ class Overseer(Protocol):
     def renew(self, shared: Shared) -> Shared | None:
         """Return what the next generation gets, after this; None refuses the reload, and has said why."""
 
+    def listens(self, shared: Shared) -> None:
+        """Close the listeners that only others have. Workers that accept from those drain after that."""
+
     def forking(self, generation: Generation, slot: int) -> None:
         """Take note that a child is about to be forked: a worker for a slot, or (-1) a preloader."""
 
@@ -304,6 +307,7 @@ class Generations:
         previous, self.serving, self.coming = self.serving, generation, None
         self.shared = generation.shared
         self.refused, self.rejected = "", 0
+        self._overseer.listens(generation.shared)
         if previous:
             self._dismiss(previous, quick=False)
         message = next(worker.ready for worker in self._workers.staying(generation) if worker.ready)
@@ -428,6 +432,8 @@ class Generations:
 
     def _abandon(self, generation: Generation) -> None:
         self.coming = None
+        if self.serving:
+            self._overseer.listens(self.shared)
         self._dismiss(generation, quick=self.serving is None)
 
     def _replace(self, worker: WorkerProcess, status: int) -> None:

@@ -1,9 +1,9 @@
 """Sockets to listen on: opened by the arbiter before it forks, shared by all workers.
 
 TCP sockets get SO_REUSEADDR, so that a restart does not wait for old connections' TIME_WAIT; never
-SO_REUSEPORT, which spreads connections by a hash and resets those queued at a worker that ends. An
-IPv6 socket takes IPv6 only: `[::]:80` and `0.0.0.0:80` can then stand side by side, and an IPv4
-client never appears as a mapped address that an address check overlooks.
+SO_REUSEPORT, which spreads connections by a hash and resets those queued at a worker that ends (but see
+`relisten`). An IPv6 socket takes IPv6 only: `[::]:80` and `0.0.0.0:80` can then stand side by side, and an
+IPv4 client never appears as a mapped address that an address check overlooks.
 
 The file of a Unix socket has its owner and its permissions before anybody can connect: it is made under a
 umask, and nobody listens on it until it has been given away.
@@ -18,8 +18,9 @@ import socket
 import stat
 import struct
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
+from typing import Any
 
 from msgspec import Struct
 
@@ -64,6 +65,20 @@ class Role(Enum):
     REDIRECT = "redirect"
 
 
+class Place(Struct, frozen=True):
+    """All that a connection has of the listener that it was accepted from.
+
+    Attributes:
+        role: What the listener is for.
+        family: The family of its socket.
+        name: What its socket is bound to, as `getsockname` returns it.
+    """
+
+    role: Role
+    family: int
+    name: Any
+
+
 class Listener:
     """A listening, non-blocking socket and the file it may have left behind.
 
@@ -71,12 +86,18 @@ class Listener:
         sock: The socket; the listener owns it.
         address: The address as the `bind` option spells it.
         role: What it is for. A Unix socket is never for TLS: whoever connects to it is on this machine.
+
+    Attributes:
+        number: What the workers call it among themselves, see `Listening`.
+        place: What its connections are told of it.
     """
 
     def __init__(self, sock: socket.socket, address: Address, role: Role = Role.PLAIN) -> None:
         self.sock = sock
         self.address = address
-        self.role = Role.PLAIN if role is Role.TLS and sock.family == socket.AF_UNIX else role
+        self.role = fitting(role, sock)
+        self.number = 0
+        self.place = Place(self.role, sock.family, sock.getsockname())
         self._owner = os.getpid()
         self._file = (
             _inode(address.path) if isinstance(address, UnixAddress) and not address.abstract else None
@@ -95,10 +116,10 @@ class Listener:
     @property
     def url(self) -> str:
         """Where clients find it: "http://127.0.0.1:8000", "unix:/run/x.sock"."""
-        where = self.sock.getsockname()
+        where = self.place.name
         if isinstance(self.address, UnixAddress):
             return str(self.address)
-        if self.sock.family == socket.AF_UNIX:
+        if self.place.family == socket.AF_UNIX:
             return f"unix:{os.fsdecode(where).replace(chr(0), '@')}"
         return f"{'https' if self.role is Role.TLS else 'http'}://{TCPAddress(where[0], where[1])}"
 
@@ -106,6 +127,12 @@ class Listener:
     def closed(self) -> bool:
         """Whether this process has closed it."""
         return self.sock.fileno() < 0
+
+    def has_file(self, path: str) -> bool:
+        """Whether the file there is that of this socket."""
+        with contextlib.suppress(OSError):
+            return self._file is not None and _inode(path) == self._file
+        return False
 
     def turn_away(self) -> None:
         """Have the kernel ignore new connections, for all processes that have the socket and will close it.
@@ -136,10 +163,18 @@ class Listener:
             self._file = None
         if isinstance(self.address, UnixAddress) and self._file is not None and os.getpid() == self._owner:
             with contextlib.suppress(OSError):
-                # Another server may have put its own socket there meanwhile.
-                if _inode(self.address.path) == self._file:
+                if self.has_file(self.address.path):  # else another server has put its own socket there
                     os.unlink(self.address.path)
             self._file = None
+
+
+def fitting(role: Role, sock: socket.socket) -> Role:
+    """Return what a listener of a role is for when it has this socket."""
+    return Role.PLAIN if role is Role.TLS and sock.family == socket.AF_UNIX else role
+
+
+ListenTCP = Callable[[int, tuple[object, ...], int], socket.socket]
+"""Opens a TCP socket: family, address, backlog."""
 
 
 def open_listeners(
@@ -171,26 +206,29 @@ def open_listeners(
     given = dict(inherited or {})
     try:
         pairs = list(zip(addresses, roles or [Role.PLAIN] * len(addresses), strict=True))
-        wanted = _wanted(pairs, passed, given)
+        wanted = wanted_places(pairs, passed, given)
         for place, (address, role) in enumerate(wanted):
             # several of the same spelling (port 0) share what there is
             alike = sum(other == address for other, _ in wanted[place:])
             if descriptors := _take(given, str(address), alike):
                 listeners += [Listener(_adopt(descriptor), address, role) for descriptor in descriptors]
             else:
-                listeners += _open(address, backlog, files, passed, role)
+                listeners += open_address(address, backlog, files, passed, role)
     except BaseException:
         for listener in listeners:
             listener.close()
         raise
+    for number, listener in enumerate(listeners):
+        listener.number = number
     for descriptor in (descriptor for unwanted in given.values() for descriptor in unwanted):
         os.close(descriptor)
     return listeners
 
 
-def _wanted(
-    pairs: Sequence[tuple[str, Role]], passed: Sequence[Passed], given: Mapping[str, list[int]]
+def wanted_places(
+    pairs: Sequence[tuple[str, Role]], passed: Sequence[Passed], given: Iterable[str] = ()
 ) -> list[tuple[Address, Role]]:
+    """Return what is to be listened on. See `open_listeners`."""
     wanted = [(parse_address(text), role) for text, role in pairs]
     if any(isinstance(address, InheritedSocket) for address, _ in wanted):
         return wanted
@@ -218,22 +256,40 @@ def _adopt(descriptor: int) -> socket.socket:
     return sock
 
 
-def _open(
-    address: Address, backlog: int, files: SocketFiles, passed: Sequence[Passed], role: Role
+def open_address(
+    address: Address,
+    backlog: int,
+    files: SocketFiles,
+    passed: Sequence[Passed],
+    role: Role,
+    listen: ListenTCP | None = None,
 ) -> list[Listener]:
+    """Listen on one address; for the arguments see `open_listeners`.
+
+    Args:
+        listen: Opens a TCP socket, in place of `listen_tcp`.
+
+    Raises:
+        BindError: It cannot be listened on.
+    """
     try:
         match address:
             case TCPAddress():
-                return [Listener(sock, address, role) for sock in _open_tcp(address, backlog)]
+                return [Listener(sock, address, role) for sock in _open_tcp(address, backlog, listen)]
             case UnixAddress():
                 return [Listener(_open_unix(address, backlog, files), address, role)]
             case InheritedSocket():
-                return [Listener(_take_over(fd), address, role) for fd in _descriptors(address, passed)]
+                return [Listener(take_over(fd), address, role) for fd in descriptors_of(address, passed)]
     except OSError as error:
-        raise BindError(str(address), _reason(error), _hint(error, address)) from error
+        raise cannot_listen(error, address) from error
 
 
-def _open_tcp(address: TCPAddress, backlog: int) -> list[socket.socket]:
+def cannot_listen(error: OSError, address: Address) -> BindError:
+    """Return what is said of an address that cannot be listened on."""
+    return BindError(str(address), _reason(error), _hint(error, address))
+
+
+def _open_tcp(address: TCPAddress, backlog: int, listen: ListenTCP | None) -> list[socket.socket]:
     """Listen on every address that a host name has, as far as this machine has them."""
     found = socket.getaddrinfo(
         address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
@@ -246,7 +302,7 @@ def _open_tcp(address: TCPAddress, backlog: int) -> list[socket.socket]:
     try:
         for family, where in places:
             try:
-                opened.append(_listen_tcp(family, where, backlog))
+                opened.append((listen or listen_tcp)(family, where, backlog))
             except OSError as error:
                 # "localhost" names ::1 as well, on machines that have no IPv6 too.
                 if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
@@ -261,10 +317,22 @@ def _open_tcp(address: TCPAddress, backlog: int) -> list[socket.socket]:
     return opened
 
 
-def _listen_tcp(family: int, where: tuple[object, ...], backlog: int) -> socket.socket:
+def listen_tcp(
+    family: int, where: tuple[object, ...], backlog: int, shares_port: bool = False
+) -> socket.socket:
+    """Listen on one address of the system.
+
+    Args:
+        family: AF_INET or AF_INET6.
+        where: The address.
+        backlog: Connections that the kernel keeps waiting.
+        shares_port: Set SO_REUSEPORT first.
+    """
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shares_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(where)
@@ -352,7 +420,12 @@ class ForeignSocket(PermissionError):
     """A socket stands there that belongs to somebody else."""
 
 
-def _descriptors(address: InheritedSocket, passed: Sequence[Passed]) -> list[int]:
+def descriptors_of(address: InheritedSocket, passed: Sequence[Passed]) -> list[int]:
+    """Return the descriptors that an `fd://` address names.
+
+    Raises:
+        BindError: systemd passed none of that name.
+    """
     if isinstance(address.fd, int):
         return [address.fd]
     named = [one.fd for one in passed if one.name == address.fd]
@@ -366,7 +439,12 @@ def _descriptors(address: InheritedSocket, passed: Sequence[Passed]) -> list[int
     return named
 
 
-def _take_over(fd: int) -> socket.socket:
+def take_over(fd: int) -> socket.socket:
+    """Return a descriptor that listens already as a socket.
+
+    Raises:
+        OSError: It does not listen; it stays open.
+    """
     sock = socket.socket(fileno=fd)
     try:
         if sock.type != socket.SOCK_STREAM or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):

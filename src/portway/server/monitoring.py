@@ -40,8 +40,6 @@ def run_monitor(assignment: MonitorAssignment) -> int:
         for number in HANDLED:  # it stops with the arbiter, and not before: who watches must see the end
             signal.signal(number, ignore)
         assignment.shared.slots.close()
-        for listener in assignment.shared.listeners:
-            listener.sock.close()
         if assignment.shared.identity is not None:
             assignment.shared.identity.drop()
         asyncio.run(_answer(assignment))

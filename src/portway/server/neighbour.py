@@ -16,7 +16,7 @@ from portway.server.listeners import Listener
 from portway.server.rescue import Rescue
 from portway.server.slots import NOTICE, Slots
 
-FORMAT = "1"
+FORMAT = "2"
 """Changes with what an engine sends beside a descriptor: arbiters of different formats exchange none."""
 
 
@@ -32,15 +32,20 @@ class Neighbour:
     def __init__(self, slots: Slots, rescue: Rescue, listeners: Sequence[Listener]) -> None:
         self._slots = slots
         self._rescue = rescue
-        # A connection comes with the number of its listener, which must mean the same to both.
-        self._terms = " ".join([FORMAT, *(f"{one.address}={one.role.value}" for one in listeners)])
+        self._terms = _terms_of(listeners)
         self._met = False
         self._said = ""
+        self._heard = b""
+
+    def listens(self, listeners: Sequence[Listener]) -> None:
+        """Take note of what this server listens on from now on."""
+        self._terms = _terms_of(listeners)
+        self._compare()
 
     def meet(self) -> None:
         """Take note that another server is beside this one from now on."""
         self._met = True
-        self._said = ""
+        self._said, self._heard = "", b""
         self._rescue.unwatch(self._slots.beside)
         self._rescue.listen(self._slots.own_end, self._hear)
 
@@ -64,5 +69,14 @@ class Neighbour:
                 self._said = say
 
     def _hear(self, notice: bytes) -> None:
+        self._heard = notice
+        self._compare()
+
+    def _compare(self) -> None:
         if self._met:
-            self._slots.board.neighbour = notice == NOTICE + self._terms.encode()
+            self._slots.board.neighbour = self._heard == NOTICE + self._terms.encode()
+
+
+def _terms_of(listeners: Sequence[Listener]) -> str:
+    """A connection comes with the number of its listener, which must mean the same to both."""
+    return " ".join([FORMAT, *sorted(f"{one.number}={one.role.value}={one.place.name}" for one in listeners)])

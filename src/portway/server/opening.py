@@ -17,10 +17,11 @@ from portway.server.activation import Passed, passed_sockets
 from portway.server.assignment import Shared
 from portway.server.inspection import Inspection
 from portway.server.invocation import Configuration
-from portway.server.listeners import Listener, Role, SocketFiles, open_listeners, remove_stale
+from portway.server.listeners import Listener, SocketFiles, open_listeners, remove_stale
+from portway.server.listening import Listening, asked_for, socket_files
 from portway.server.logs import AccessLog, ErrorLog
 from portway.server.pidfile import PidFile
-from portway.server.privileges import KEEP, Identity, identity, owner_of
+from portway.server.privileges import Identity, identity
 from portway.server.processors import bounds
 from portway.server.resources import SPARE, occupy_standard_streams, raise_descriptor_limit
 from portway.server.slots import Slots, adopt_neighbour, slots_for
@@ -33,21 +34,13 @@ if TYPE_CHECKING:
 class Opened:
     """What the arbiter owns. `close` is for the arbiter, `forget` for its forked children."""
 
-    def __init__(self, shared: Shared, pid_file: PidFile | None, inspection: Inspection) -> None:
-        self.shared = shared
+    def __init__(
+        self, shared: Shared, listening: Listening, pid_file: PidFile | None, inspection: Inspection
+    ) -> None:
+        self.shared = listening.number(shared)
+        self.listening = listening
         self.inspection = inspection
         self._pid_file = pid_file
-
-    def close_listeners(self, keep_files: bool = False) -> None:
-        """Stop listening in this process, and remove the files of Unix sockets. Idempotent.
-
-        Args:
-            keep_files: Leave them: another arbiter listens on the same sockets.
-        """
-        for listener in self.shared.listeners:
-            if not keep_files and not listener.closed:
-                listener.turn_away()
-            listener.close(keep_files)
 
     def take_over(self, inherited: Iterable[str]) -> None:
         """Take what is left of an older arbiter that is gone: the name of the pid file, the admin listener.
@@ -55,7 +48,7 @@ class Opened:
         Args:
             inherited: The addresses that it listened on. Files of sockets that this one has no use for go.
         """
-        for text in set(inherited).difference(str(listener.address) for listener in self.shared.listeners):
+        for text in set(inherited) - self.listening.addresses:
             address = parse_address(text)
             if isinstance(address, UnixAddress) and not address.abstract:
                 with contextlib.suppress(OSError):
@@ -71,14 +64,15 @@ class Opened:
             except OSError as error:
                 self.shared.log.entry("error", f"cannot rename the pid file: {error.strerror}")
 
-    def forget(self) -> None:
-        """Close what only the arbiter may keep."""
+    def forget(self, keeps: Sequence[Listener]) -> None:
+        """Close what only the arbiter may keep, and all listeners but those of the child."""
+        self.listening.forget(keeps)
         if self._pid_file:
             self._pid_file.forget()
 
     def close(self) -> None:
         """Close everything and remove the files that stand for a running server. Idempotent."""
-        self.close_listeners()
+        self.listening.close()
         self.inspection.close()
         self.shared.slots.close()
         if self._pid_file:
@@ -102,7 +96,7 @@ def open_shared(configuration: Configuration, inheritance: Inheritance | None = 
     occupy_standard_streams()
     passed = passed_sockets(os.environ, os.getpid())
     user = identity(settings.process.user, settings.process.group)
-    files = _socket_files(settings, user)
+    files = socket_files(settings, user)
     if settings.process.umask is not None:
         os.umask(settings.process.umask)
     log = ErrorLog(settings.log.errors, settings.log.level, user)
@@ -127,7 +121,7 @@ def open_shared(configuration: Configuration, inheritance: Inheritance | None = 
         undo.pop_all()
     shared = Shared(settings, log, access, user, listeners, slots, encryption, configuration.site)
     shared = replace(shared, environment=configuration.environment)
-    return Opened(shared, pid_file, inspection)
+    return Opened(shared, Listening(shared, passed, inherited), pid_file, inspection)
 
 
 def open_access_log(settings: Settings, user: Identity | None) -> AccessLog | None:
@@ -161,22 +155,8 @@ def listeners_of(
     Raises:
         BindError: One of them cannot be listened on.
     """
-    listen, tls = settings.listen, settings.tls
-    addresses = (*listen.bind, *tls.insecure_bind, *tls.redirect_bind)
-    roles = (
-        *[Role.TLS if tls.certfile else Role.PLAIN] * len(listen.bind),
-        *[Role.PLAIN] * len(tls.insecure_bind),
-        *[Role.REDIRECT] * len(tls.redirect_bind),
-    )
-    return open_listeners(addresses, listen.backlog, files, inherited, passed, roles)
-
-
-def _socket_files(settings: Settings, user: Identity | None) -> SocketFiles:
-    """Return how the files of Unix sockets are made; what --uds-owner leaves out follows the workers."""
-    uid, gid = owner_of(settings.listen.uds_owner) if settings.listen.uds_owner else (KEEP, KEEP)
-    if user is not None:
-        uid, gid = user.uid if uid == KEEP else uid, user.gid if gid == KEEP else gid
-    return SocketFiles(settings.listen.uds_permissions, uid, gid)
+    addresses, roles = zip(*asked_for(settings), strict=True)
+    return open_listeners(addresses, settings.listen.backlog, files, inherited, passed, roles)
 
 
 def _encryption(settings: Settings, log: ErrorLog) -> Encryption | None:

@@ -1,7 +1,7 @@
 """What a reload takes over from a configuration that was read again, and what it cannot.
 
-The next generation starts with the new configuration whole. What was opened before the first fork, or holds
-for the arbiter itself, stays as it is until an upgrade or a restart, and the log says so each time.
+The next generation starts with the new configuration whole; what it listens on is up to `listening`. What
+holds for the arbiter itself stays as it is until an upgrade or a restart, and the log says so each time.
 """
 
 from __future__ import annotations
@@ -24,10 +24,7 @@ from portway.server.processors import bounds
 if TYPE_CHECKING:
     from portway.server.encryption import Encryption
 
-FIXED = frozenset(
-    {"bind", "insecure-bind", "redirect-bind", "backlog", "uds-permissions", "uds-owner"}
-    | {"pid", "user", "group", "umask", "reload", "admin", "admin-host", "control"}
-)
+FIXED = frozenset({"pid", "user", "group", "umask", "reload", "admin", "admin-host", "control"})
 """Options that only an upgrade or a restart changes."""
 
 

@@ -1,12 +1,19 @@
-"""What the arbiter imports before the first fork, so that its workers share it."""
+"""What the arbiter imports only when it is asked for, and before a fork, so that its workers share it."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from portway.apps import parse_target
 from portway.config import Settings
+from portway.server.assignment import Shared
+from portway.server.invocation import Invocation
+
+if TYPE_CHECKING:
+    from portway.server.developing.developer import Developer
+    from portway.server.hooks import ArbiterHooks
 
 _SIGNS = re.compile(
     rb"async\s+def|asgi|fastapi|starlette|quart|litestar|sanic|blacksheep|aiohttp|socketio|__import__|importlib",
@@ -21,6 +28,28 @@ def import_what_is_asked_for(settings: Settings) -> None:
         from portway.server import readiness  # noqa: F401
     if settings.hooks.functions:
         from portway.server import worker_hooks  # noqa: F401
+
+
+def developer_of(invocation: Invocation | None) -> Developer | None:
+    """Return what `portway dev` adds to the arbiter; None in production."""
+    if invocation is None or not invocation.developing:
+        return None
+    from portway.server.developing.developer import Developer
+
+    return Developer(invocation.developing)
+
+
+def hooks_of(shared: Shared) -> ArbiterHooks | None:
+    """Return the operator's own functions that the arbiter calls; None without any.
+
+    Raises:
+        BadValue: One of them cannot be imported.
+    """
+    if not shared.settings.hooks.functions:
+        return None
+    from portway.server.hooks import ArbiterHooks
+
+    return ArbiterHooks(shared)
 
 
 def may_be_asgi(settings: Settings) -> bool:

@@ -26,6 +26,8 @@ NOTICE = b"portway "
 """What an arbiter says to another begins so. A message with a connection begins with a small number."""
 
 _MAX_DESCRIPTORS = 16
+_NUMBER_SIZE = 4
+"""Bytes of the listener's number, with which a message with a connection begins."""
 
 
 def slots_for(workers: int) -> int:
@@ -130,6 +132,8 @@ class Slots:
     def pass_on(self, queue: socket.socket) -> bool:
         """Send one connection of a queue to the ready slot with the fewest connections that has room.
 
+        Only to one that knows its listener; where there is none, whoever gets it drops it.
+
         Args:
             queue: The end that it has arrived at.
 
@@ -140,6 +144,10 @@ class Slots:
             BlockingIOError: The queue is empty.
         """
         ready = [self[index] for index in range(self.count) if self[index].state == READY]
+        if not ready:
+            return False
+        listener = int.from_bytes(queue.recv(_NUMBER_SIZE, socket.MSG_PEEK), sys.byteorder)
+        ready = [slot for slot in ready if slot.knows > listener] or ready
         ready.sort(key=lambda slot: slot.connections + slot.in_flight)
         target = next((slot for slot in ready if _has_room(self._queues[slot.index][1])), None)
         if target is None:

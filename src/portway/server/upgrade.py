@@ -12,12 +12,12 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, MutableMapping
 
 from msgspec import Struct, field
 
+from portway.server.assignment import Shared
 from portway.server.invocation import Invocation
-from portway.server.listeners import Listener
 from portway.server.signals import held
 
 VARIABLE = "_PORTWAY_UPGRADE"
@@ -31,11 +31,15 @@ class Inheritance(Struct):
         descriptors: Listening sockets, by the `bind` address they were opened for.
         neighbour: The pair of sockets between the two arbiters, this one's end last; None when the old
             one knows of no such thing.
+        numbers: The listeners' numbers, by descriptor; see `portway.server.listening`.
+        knows: The first number that is not taken.
     """
 
     parent: int = 0
     descriptors: dict[str, list[int]] = field(default_factory=dict)
     neighbour: tuple[int, int] | None = None
+    numbers: dict[int, int] = field(default_factory=dict)
+    knows: int = 0
 
     @property
     def parent_lives(self) -> bool:
@@ -53,7 +57,11 @@ def inherit(environ: MutableMapping[str, str]) -> Inheritance:
         if value is not None and value["parent"] == os.getppid():
             descriptors = {str(where): [int(fd) for fd in fds] for where, fds in value["sockets"].items()}
             pair = value.get("neighbour")
-            return Inheritance(value["parent"], descriptors, (int(pair[0]), int(pair[1])) if pair else None)
+            neighbour = (int(pair[0]), int(pair[1])) if pair else None
+            numbers = {int(fd): int(number) for fd, number in value.get("numbers", [])}
+            return Inheritance(
+                value["parent"], descriptors, neighbour, numbers, int(value.get("knows", 0))
+            )
     except (ValueError, TypeError, KeyError, AttributeError):
         pass
     return Inheritance()
@@ -61,7 +69,7 @@ def inherit(environ: MutableMapping[str, str]) -> Inheritance:
 
 def start_again(
     invocation: Invocation,
-    listeners: Iterable[Listener],
+    shared: Shared,
     neighbour: tuple[int, int],
     before_exec: Callable[[], None],
 ) -> int:
@@ -69,7 +77,7 @@ def start_again(
 
     Args:
         invocation: How it was started.
-        listeners: What the new one is to listen on.
+        shared: What it has open; the new one is to listen there, too.
         neighbour: The pair of sockets between the two, the new one's end last.
         before_exec: Called in the child first.
 
@@ -80,9 +88,11 @@ def start_again(
         OSError: The system has no process left.
     """
     sockets: dict[str, list[int]] = {}
-    for listener in listeners:
+    for listener in shared.listeners:
         sockets.setdefault(str(listener.address), []).append(listener.sock.fileno())
-    value = json.dumps({"parent": os.getpid(), "sockets": sockets, "neighbour": neighbour})
+    numbers = [(listener.sock.fileno(), listener.number) for listener in shared.listeners]
+    told = {"parent": os.getpid(), "sockets": sockets, "neighbour": neighbour}
+    value = json.dumps({**told, "numbers": numbers, "knows": shared.knows})
     with held():
         pid = os.fork()
     if pid == 0:

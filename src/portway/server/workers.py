@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from portway.server import heartbeat
@@ -23,6 +23,7 @@ from portway.server.children import (
     WorkerProcess,
 )
 from portway.server.heartbeat import Heartbeat
+from portway.server.listeners import Listener
 from portway.server.logs import Level
 from portway.server.messages import Channel, Failed, Step
 from portway.server.signals import held
@@ -44,7 +45,8 @@ class Workers:
 
     Args:
         clock: Monotonic seconds.
-        close_in_child: Closes what only the arbiter may have; called first thing in each child.
+        close_in_child: Closes what only the arbiter may have, with all listeners but these; called first
+            thing in each child.
         work: What a worker does.
         preload: What a preloader does, with its end of the socket for orders.
     """
@@ -52,7 +54,7 @@ class Workers:
     def __init__(
         self,
         clock: Callable[[], float],
-        close_in_child: Callable[[], None],
+        close_in_child: Callable[[Sequence[Listener]], None],
         work: Work,
         preload: Callable[[Assignment, socket.socket], int],
     ) -> None:
@@ -96,7 +98,8 @@ class Workers:
                 pid = self._fork_warm(slot, generation, theirs)
                 if not pid:
                     assignment = Assignment(generation.shared, slot, generation.number, theirs)
-                    pid = self.fork(partial(self._work, assignment), ours)
+                    life = partial(self._work, assignment)
+                    pid = self.fork(life, ours, keeps=generation.shared.listeners)
         except OSError:
             ours.close()
             theirs.close()
@@ -165,7 +168,8 @@ class Workers:
         orders.settimeout(FORK_TIMEOUT_S)
         assignment = Assignment(generation.shared, -1, generation.number, theirs)
         try:
-            pid = self.fork(partial(life, assignment, takes_orders), ours, orders)
+            become = partial(life, assignment, takes_orders)
+            pid = self.fork(become, ours, orders, keeps=generation.shared.listeners)
         except OSError:
             for end in (ours, theirs, orders, takes_orders):
                 end.close()
@@ -197,12 +201,15 @@ class Workers:
         self._by_pid[pid] = watcher
         return watcher
 
-    def fork(self, life: Callable[[], int], *ours: Channel | socket.socket) -> int:
+    def fork(
+        self, life: Callable[[], int], *ours: Channel | socket.socket, keeps: Sequence[Listener] = ()
+    ) -> int:
         """Fork a process that is none of the children here; return its id.
 
         Args:
             life: What it does, outside the arbiter's frames.
             ours: The arbiter's ends of what it talks through, closed in it.
+            keeps: The listeners that it needs.
 
         Raises:
             BecomeChild: In it.
@@ -214,17 +221,17 @@ class Workers:
             if pid == 0:
                 for end in ours:
                     end.close()
-                self._leave_arbiter()
+                self._leave_arbiter(keeps)
                 raise BecomeChild(life)
         return pid
 
-    def _leave_arbiter(self) -> None:
+    def _leave_arbiter(self, keeps: Sequence[Listener]) -> None:
         # A worker that kept an arbiter's end would hide the arbiter's death from the worker at the other.
         for child in self._by_pid.values():
             child.channel.close()
             if isinstance(child, Preloader):
                 child.orders.close()
-        self._close_in_child()
+        self._close_in_child(keeps)
 
     def stop(self, child: Child, quick: bool) -> None:
         """Tell a child to stop; it is killed if it has not done so in time.
