@@ -49,7 +49,7 @@ def summary(now: dict[str, Any], before: dict[str, Any] | None = None) -> list[s
     generation = now["generation"]
     coming = f", {generation['coming']} is starting" if generation["coming"] else ""
     lines = [
-        f"portway {now['version']}  {now['state']}  pid {now['pid']}  up {age(now['now'] - now['started'])}  "
+        f"portway {now['version']}  {now['state']}  pid {now['pid']}  up {age(now['up_s'])}  "
         f"generation {generation['serving']}{coming}",
     ]
     if rejected := generation["rejected"]:
@@ -83,13 +83,13 @@ def _rate(
 ) -> str:
     if not old or not before:
         return ""
-    seconds = max(now["now"] - before["now"], 0.001)
+    seconds = max(now["up_s"] - before["up_s"], 0.001)
     return f" ({max(0, counts['requests'] - old['requests']) / seconds:,.0f} a second)"
 
 
 def _workers(now: dict[str, Any], before: dict[str, Any] | None) -> list[str]:
     known = {worker["pid"]: worker for worker in before["workers"]} if before else {}
-    seconds = max(now["now"] - before["now"], 0.001) if before else 1.0
+    seconds = max(now["up_s"] - before["up_s"], 0.001) if before else 1.0
     rows = [
         [
             "slot",

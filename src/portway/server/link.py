@@ -26,7 +26,7 @@ class Link:
     """
 
     def __init__(self, channel: Channel) -> None:
-        self.state = State(os.getppid(), time.time())
+        self.state = State(os.getppid(), time.time(), time.monotonic())
         self.heard = time.monotonic()
         self.lost = asyncio.Event()
         self._channel = channel

@@ -125,6 +125,7 @@ class State(msgspec.Struct, tag="state", frozen=True):
     Attributes:
         pid: The arbiter's.
         started: Seconds since 1970.
+        since: The same in monotonic seconds, for a clock that is set.
         serving: The generation that serves, 0 for none.
         coming: The generation that is starting, 0 for none.
         rejected: The generation that could not start, 0 once one could since.
@@ -139,6 +140,7 @@ class State(msgspec.Struct, tag="state", frozen=True):
 
     pid: int
     started: float
+    since: float
     serving: int = 0
     coming: int = 0
     rejected: int = 0

@@ -66,7 +66,7 @@ class Monitor:
         self._generations = generations
         self._stop = stop
         self._clock = clock
-        self._started = time.time()
+        self._started, self._since = time.time(), time.monotonic()
         self._channel: Channel | None = None
         self._pid = 0
         self._start_at = 0.0
@@ -117,6 +117,7 @@ class Monitor:
         return State(
             pid=os.getpid(),
             started=self._started,
+            since=self._since,
             serving=generations.serving.number if generations.serving else 0,
             coming=generations.coming.number if generations.coming else 0,
             rejected=generations.rejected,

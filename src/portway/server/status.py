@@ -6,6 +6,7 @@ ready for JSON; times are seconds since 1970, durations microseconds where nothi
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from portway import __version__
@@ -37,6 +38,7 @@ def status(board: Board, state: State, now: float) -> dict[str, Any]:
         "pid": state.pid,
         "now": now,
         "started": state.started,
+        "up_s": time.monotonic() - state.since,
         "state": "stopping" if state.stopping else "serving" if state.serving else "starting",
         "generation": {"serving": state.serving, "coming": state.coming, "rejected": _rejected(state)},
         "workers_wanted": state.target,
