@@ -173,6 +173,11 @@ def fitting(role: Role, sock: socket.socket) -> Role:
     return Role.PLAIN if role is Role.TLS and sock.family == socket.AF_UNIX else role
 
 
+def same_socket(one: Listener, other: Listener) -> bool:
+    """Whether two listeners have one socket of the system between them, under two descriptors."""
+    return os.path.samestat(os.fstat(one.sock.fileno()), os.fstat(other.sock.fileno()))
+
+
 ListenTCP = Callable[[int, tuple[object, ...], int], socket.socket]
 """Opens a TCP socket: family, address, backlog."""
 

@@ -21,10 +21,9 @@ from portway.config import Settings
 from portway.config.address import InheritedSocket, UnixAddress, parse_address
 from portway.server.activation import Passed
 from portway.server.assignment import Shared
-from portway.server.listeners import Listener, Place, Role, SocketFiles, wanted_places
+from portway.server.listeners import Listener, Place, Role, SocketFiles, same_socket, wanted_places
 from portway.server.logs import ErrorLog
 from portway.server.privileges import KEEP, Identity, owner_of
-from portway.server.relisten import relisten, same_socket
 from portway.server.upgrade import Inheritance
 
 
@@ -109,6 +108,8 @@ class Listening:
             return after
         if old.bind != new.bind and self._passed and not _names_descriptors(after.settings):
             before.log.entry("warning", "reload: bind is of no effect: sockets were passed in its place")
+        from portway.server.relisten import relisten  # late: most reloads have the same addresses
+
         listeners = relisten(
             wanted_places(asked_for(after.settings), self._passed),
             new.backlog,

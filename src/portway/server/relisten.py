@@ -8,7 +8,6 @@ opened. Nothing is closed here but what could be opened when something else coul
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -25,6 +24,7 @@ from portway.server.listeners import (
     fitting,
     listen_tcp,
     open_address,
+    same_socket,
     take_over,
 )
 
@@ -69,11 +69,6 @@ def relisten(
             listener.close(keep_file=any(same_socket(listener, other) for other in others))
         raise
     return listeners
-
-
-def same_socket(one: Listener, other: Listener) -> bool:
-    """Whether two listeners have one socket of the system between them, under two descriptors."""
-    return os.path.samestat(os.fstat(one.sock.fileno()), os.fstat(other.sock.fileno()))
 
 
 def _claim(others: list[Listener], address: Address, role: Role, among: int) -> list[Listener]:
