@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +76,38 @@ def test_a_stop_does_not_wait_for_a_request_that_is_stuck() -> None:
             assert (one.answer().status, other.answer().status) == (504, 504)
         os.kill(server.pid, signal.SIGTERM)
         assert server.exit_code() == 0
+
+
+KEEPS_THE_LOCK = """
+import re
+
+def wsgi(environ, start_response):
+    if environ["PATH_INFO"] == "/keep":
+        re.match("(a+)+$", "a" * 200 + "b")
+    start_response("200 OK", [])
+    return [b"here"]
+
+async def asgi(scope, receive, send):
+    if scope["type"] == "http":
+        if scope["path"] == "/keep":
+            re.match("(a+)+$", "a" * 200 + "b")
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"here"})
+"""
+
+
+@pytest.mark.parametrize("kind", ["wsgi", "asgi"])
+def test_a_worker_whose_lock_is_kept_for_good_is_replaced(kind: str, tmp_path: Path) -> None:
+    """Nothing in it can say so; the arbiter sees that its watchdog does not come to look."""
+    (tmp_path / "keeps.py").write_text(KEEPS_THE_LOCK)
+    with Portway(f"keeps:{kind}", "--timeout", "0.5", "--graceful-timeout", "0", cwd=tmp_path) as server:
+        (worker,) = server.ready().workers()
+        with Client(server.address) as client:
+            client.request("/keep")
+            server.wait_for(
+                f"worker {worker} is replaced: it cannot end a call that keeps the interpreter's lock"
+            )
+            server.wait_for('File ".*keeps.py", line ')
+            wait_for_end(worker)
+        assert get(server.address).body == b"here"
+        assert server.stop() == 0

@@ -28,6 +28,7 @@ cdef class ASGIWatchdog(Watchdog):
     def __init__(self, uint64_t timeout_ms, report, ASGIBase engine):
         super().__init__(timeout_ms, report)
         self.engine = engine
+        self.looks_ms = &engine.counters.looks_ms
         self.ident = this_thread()
         engine.cancelled.timeout_ms = self.patience_ms
 

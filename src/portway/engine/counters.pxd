@@ -33,6 +33,7 @@ cdef struct Counters:
     int64_t interface
     int64_t knows               # the listeners with smaller numbers; another number means other listeners
     uint64_t beat_ns
+    uint64_t looks_ms           # when the watchdog looks next, CLOCK_MONOTONIC; 0 without one
     int64_t connections
     int64_t idle
     int64_t in_flight

@@ -55,6 +55,7 @@ class Slot:
     knows: int
     """Connections of listeners with smaller numbers may be handed over; another one: other listeners."""
     beat_ns: int
+    looks_ms: int
     """CLOCK_MONOTONIC in nanoseconds, written about once a second while the worker's process runs."""
 
     @property

@@ -199,6 +199,14 @@ cdef class Slot:
         self.counters.beat_ns = value
 
     @property
+    def looks_ms(self):
+        return self.counters.looks_ms
+
+    @looks_ms.setter
+    def looks_ms(self, uint64_t value):
+        self.counters.looks_ms = value
+
+    @property
     def connections(self):
         return self.counters.connections
 

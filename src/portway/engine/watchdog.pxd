@@ -22,6 +22,7 @@ cdef class Watchdog:
     cdef object report, on_stuck
     cdef int nudge              # signal to the main thread, 0: none
     cdef unsigned long main_thread
+    cdef uint64_t* looks_ms     # when it looks next, for the arbiter: that it does not is all it can know of the GIL
 
     cdef int start(self) except -1
     cdef int stop(self) except -1

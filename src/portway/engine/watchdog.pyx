@@ -93,10 +93,12 @@ cdef class Watchdog:
             except BaseException as exc:
                 due = now + AFTER_A_FAULT_MS
                 self.fault(exc)
+            self.looks_ms[0] = max(due, now)
             pause_us = <long long>(due - now) * 1000 if due > now else 0
             if pause_us:
                 with nogil:
                     PyThread_acquire_lock_timed(self.lock, pause_us, 0)
+        self.looks_ms[0] = 0
 
     def fault(self, exc):
         try:

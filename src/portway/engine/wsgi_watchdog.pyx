@@ -52,6 +52,7 @@ cdef class WSGIWatchdog(Watchdog):
     def __init__(self, uint64_t timeout_ms, report, Engine engine):
         super().__init__(timeout_ms, report)
         self.engine = engine
+        self.looks_ms = &engine.counters.looks_ms
         self.calls = []
 
     cdef Call new_call(self):

@@ -203,7 +203,8 @@ class Arbiter:
                 if self._selector.get_map().get(key.fd) is key:
                     key.data()
             self._generations.fill_vacancies()
-            self._workers.look_after()
+            if self._workers.look_after():
+                self._next_look = self._clock()
             self._rescue.look_after()
             self._tell_neighbour()
             self._look()

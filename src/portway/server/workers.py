@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -29,6 +30,9 @@ from portway.server.messages import Channel, Failed, Step
 from portway.server.signals import held
 
 SLOW_START_S = 30.0
+
+LATE_S = 5.0
+"""Seconds that a worker's watchdog may be late in any case: the machine may be busy, too."""
 
 ABORT_S = 1.0
 """Seconds that a stuck child has to say where it is stuck."""
@@ -283,22 +287,32 @@ class Workers:
                 ended.append((pid, self._by_pid.pop(pid, None), os.waitstatus_to_exitcode(status)))
         return ended
 
-    def look_after(self) -> None:
-        """Kill what does not start or stop in time or no longer beats; report what is slow to start."""
+    def look_after(self) -> bool:
+        """Kill what does not start or stop in time or no longer beats; report what is slow to start.
+
+        Returns:
+            Whether a worker has been found stuck, which is to be replaced.
+        """
         now = self._clock()
+        found = False
         for child in self.children():
             if child.killed:
                 continue
             if now >= child.kill_at:
                 if not child.aborted:
                     _say(child, "error", "did not stop in time: killed")
-                self.kill(child)
+                if isinstance(child, WorkerProcess) and child.stuck and not child.aborted:
+                    child.kill_at = math.inf  # its stack first: nobody could tell it before
+                    self.abort(child)
+                else:
+                    self.kill(child)
             elif child.leaving or child.aborted:
                 continue
             elif not child.started:
                 self._check_start(child, now - child.born)
             elif isinstance(child, WorkerProcess):
-                self._check_beats(child, now)
+                found |= self._check_beats(child, now)
+        return found
 
     def _check_start(self, child: Child, age_s: float) -> None:
         longest_s = child.generation.shared.settings.timeouts.startup
@@ -312,12 +326,28 @@ class Workers:
             child.slow = True
             _say(child, "warning", f"has been starting for {SLOW_START_S:.0f} s")
 
-    def _check_beats(self, worker: WorkerProcess, now: float) -> None:
+    def _check_beats(self, worker: WorkerProcess, now: float) -> bool:
         beat_ns = worker.generation.shared.slots[worker.slot].beat_ns
         silent_s = worker.beats.silence(beat_ns, now)
         if silent_s >= heartbeat.LIMIT_S:
             _say(worker, "error", f"has shown no sign of life for {silent_s:.0f} s: killed")
             self.abort(worker)
+            return False
+        return not worker.stuck and self._is_held_up(worker)
+
+    def _is_held_up(self, worker: WorkerProcess) -> bool:
+        """Notice a worker in which nothing runs: C code keeps the interpreter's lock, past a deadline.
+
+        Its watchdog looks no later than any deadline. So when it is late by as much again, no request of the
+        worker has been able to go on for at least that long.
+        """
+        timeout_s = worker.generation.shared.settings.timeouts.request
+        looks_ms = worker.generation.shared.slots[worker.slot].looks_ms
+        late_s = time.monotonic() - looks_ms / 1000
+        if not timeout_s or not looks_ms or late_s < max(timeout_s, LATE_S):
+            return False
+        worker.stuck = "a call that keeps the interpreter's lock"
+        return True
 
     def next_deadline(self) -> float:
         """Return when `look_after` has something to kill, in monotonic seconds; infinity when nothing."""
