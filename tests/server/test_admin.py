@@ -394,3 +394,25 @@ def test_the_log_says_where_it_is() -> None:
         server.ready()
         port = server.wait_for(r"info: status, metrics and health checks on http://127\.0\.0\.1:(\d+)$")[1]
         assert get(("127.0.0.1", int(port)), "/livez", {"Host": "localhost"}).status == 200
+
+
+def test_a_monitor_that_keeps_dying_is_started_later_and_later() -> None:
+    made, admin = watched("wsgi.py")
+    with made as server:
+        server.ready()
+        for again in ("starting another", "starting another in 0.5 s", "starting another in 1 s"):
+            wait_until(answers(admin, "/livez"), "the monitor")
+            os.kill(monitor(server), signal.SIGKILL)
+            server.wait_for(rf"warning: the monitor, pid \d+, ended; {again}$")
+        wait_until(answers(admin, "/livez"), "the monitor")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_the_monitor_needs_nothing_that_only_root_can_read() -> None:
+    """Python itself may stand where the user of the workers cannot look."""
+    made, admin = watched("wsgi.py", "--user", "nobody")
+    with made as server:
+        server.ready()
+        wait_until(answers(admin, "/"), "the monitor")
+        assert os.stat(f"/proc/{monitor(server)}").st_uid != 0
+    assert "the monitor broke down" not in server.log

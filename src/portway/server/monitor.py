@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from portway.server.backoff import Backoff
 from portway.server.children import WorkerProcess
 from portway.server.generations import Generations
 from portway.server.inspection import Inspection, MonitorAssignment
@@ -29,6 +30,7 @@ from portway.server.stack_teller import ASK
 from portway.server.workers import Workers
 
 RESTART_S = 1.0
+"""Seconds after which it is tried again when the system has no room for another process."""
 REFRESH_S = 4.0
 """Seconds after which the state is sent again, changed or not: a message may have been lost."""
 
@@ -70,6 +72,8 @@ class Monitor:
         self._channel: Channel | None = None
         self._pid = 0
         self._start_at = 0.0
+        self._born = 0.0
+        self._backoff = Backoff()
         self._sent: State | None = None
         self._send_at = 0.0
 
@@ -109,6 +113,7 @@ class Monitor:
             return
         theirs.close()
         self._channel = ours
+        self._born = now
         self._sent = None
         self._selector.register(ours, selectors.EVENT_READ, self._hear)
 
@@ -141,7 +146,11 @@ class Monitor:
             self._selector.unregister(channel)
             channel.close()
             self._channel = None
-            self._log.entry("warning", f"the monitor, pid {self._pid}, ended; starting another")
+            now = self._clock()
+            delay = self._backoff.delay_after(now - self._born)
+            self._start_at = now + delay
+            again = f"starting another in {delay:g} s" if delay else "starting another"
+            self._log.entry("warning", f"the monitor, pid {self._pid}, ended; {again}")
 
     def _obey(self, command: Command) -> Done:
         match command.name:

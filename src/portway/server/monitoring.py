@@ -40,8 +40,6 @@ def run_monitor(assignment: MonitorAssignment) -> int:
         for number in HANDLED:  # it stops with the arbiter, and not before: who watches must see the end
             signal.signal(number, ignore)
         assignment.shared.slots.close()
-        if assignment.shared.identity is not None:
-            assignment.shared.identity.drop()
         asyncio.run(_answer(assignment))
         return 0
     except PortwayError as error:
@@ -59,6 +57,9 @@ async def _answer(assignment: MonitorAssignment) -> None:
     hosts = AdminHosts(inspect.admin, inspect.admin_host) if inspect.admin else None
     admin = Admin(board, link, assignment.shared.log, hosts)
     control = Control(board, link, assignment.arbiter_uid)
+    if assignment.shared.identity is not None:
+        # Nothing from outside was looked at yet; what is read from files has been: the user may not be able to.
+        assignment.shared.identity.drop()
     async with _admin(assignment, admin), _control(assignment, control):
         await link.lost.wait()
 
