@@ -414,5 +414,6 @@ def test_the_monitor_needs_nothing_that_only_root_can_read() -> None:
     with made as server:
         server.ready()
         wait_until(answers(admin, "/"), "the monitor")
+        assert get(admin, "/metrics").status == 200
         assert os.stat(f"/proc/{monitor(server)}").st_uid != 0
     assert "the monitor broke down" not in server.log

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from portway.config import Settings
 from portway.config.settings import HTTP, App, Limits, Log, Timeouts
@@ -58,7 +58,9 @@ async def _answer(assignment: MonitorAssignment) -> None:
     admin = Admin(board, link, assignment.shared.log, hosts)
     control = Control(board, link, assignment.arbiter_uid)
     if assignment.shared.identity is not None:
-        # Nothing from outside was looked at yet; what is read from files has been: the user may not be able to.
+        # Nothing from outside was looked at yet. What is in files has been read: the user may not be able to.
+        with suppress(ImportError):
+            import portway.server.metrics  # noqa: F401
         assignment.shared.identity.drop()
     async with _admin(assignment, admin), _control(assignment, control):
         await link.lost.wait()
