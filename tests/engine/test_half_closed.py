@@ -125,6 +125,20 @@ def test_half_a_head_behind_a_request(server: Portway) -> None:
         wire.end()
 
 
+def test_a_client_that_is_gone_breaks_no_other(server: Portway) -> None:
+    """What a thread was told of the one is not taken for the other's."""
+    for _ in range(20):
+        with Wire(server.address) as wire, Wire(server.address) as gone:
+            wire.send(HELLO[:-3])
+            gone.send(GET % b"/big?5000000")
+            assert gone.more()
+            gone.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            gone.sock.close()
+            wire.shut()
+            assert wire.final().status == 400
+            wire.end()
+
+
 def test_half_a_body_behind_a_request(server: Portway) -> None:
     """The same inside a body: nothing waits for body-timeout."""
     with Wire(server.address) as wire, Wire(server.address) as other:

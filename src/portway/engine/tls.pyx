@@ -23,6 +23,7 @@ cdef extern from "Python.h":
 cdef int64_t ALIVE = 0
 cdef object WANT_READ = None
 cdef object WANT_WRITE = None
+cdef object SCRATCH = None                  # a context that serves nobody
 cdef int STREAM = socket.SOCK_STREAM | getattr(socket, "SOCK_NONBLOCK", 0)
 
 
@@ -32,12 +33,25 @@ cdef int tls_alive() noexcept:
 
 cdef int tls_prepare() except -1:
     """Import `ssl`; called once a listener has TLS."""
-    global WANT_READ, WANT_WRITE
+    global WANT_READ, WANT_WRITE, SCRATCH
     import ssl
 
     WANT_READ = ssl.SSLWantReadError
     WANT_WRITE = ssl.SSLWantWriteError
+    SCRATCH = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     return 0
+
+
+cdef void forget_failure() noexcept:
+    """Empty this thread's queue of OpenSSL's errors.
+
+    From Python 3.13 on `_ssl` leaves in it what a broken socket said, and the next connection that the thread reads
+    from is taken for broken, too. To set ciphers that nothing has is refused, and empties it.
+    """
+    try:
+        SCRATCH.set_ciphers("!ALL")
+    except BaseException:
+        pass
 
 
 cdef class TLS:
@@ -93,6 +107,7 @@ cdef class TLS:
             self.wants_write = 1
             return TLS_WAITS
         except BaseException as exc:
+            forget_failure()
             if not self.established:
                 self.failure = exc.with_traceback(None)
             return TLS_BROKEN
@@ -124,6 +139,7 @@ cdef class TLS:
             self.wants_read = 1
             return TLS_WAITS
         except BaseException:
+            forget_failure()
             return TLS_BROKEN
         finally:
             self.using = 0
@@ -144,7 +160,7 @@ cdef class TLS:
         except WANT_WRITE:
             return TLS_WAITS
         except BaseException:
-            pass                            # it is out; the peer's own is not waited for here
+            forget_failure()                # it is out; the peer's own is not waited for here
         finally:
             self.using = 0
         return 1
