@@ -394,6 +394,18 @@ def test_several_certificates() -> None:
                 client_context().wrap_socket(plain, server_hostname=name)
 
 
+def test_what_breaks_a_connection_of_the_application_breaks_no_clients(secure: Portway) -> None:
+    """OpenSSL's errors are those of a thread, and Python leaves some there."""
+    for _ in range(3):
+        with Wire(secure.address) as wire, Wire(secure.address) as other:
+            other.send(HELLO[:-3])
+            wire.send(GET % b"/upstream")
+            assert wire.response().body in (b"BrokenPipeError", b"SSLEOFError")  # before Python 3.13
+            other.shut()
+            assert other.final().status == 400
+            other.end()
+
+
 @pytest.mark.parametrize("way", ["wsgi-epoll-tls", "asgi-epoll-tls"])
 def test_binds_without_tls(way: str) -> None:
     with serve(way, "app", "--bind", "127.0.0.1:0", "--insecure-bind", "127.0.0.1:0") as server:

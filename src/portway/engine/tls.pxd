@@ -7,6 +7,7 @@ cdef enum:
     TLS_WAITS = 0               # nothing now: an event will come
     TLS_ENDED = -1              # the peer has ended its side
     TLS_BROKEN = -2
+    TLS_AGAIN = -3              # within this unit: what failed was another socket
 
 
 # The TLS of one connection. Belongs to whoever has the connection's `busy`: each call gives up the GIL.
@@ -26,7 +27,9 @@ cdef class TLS:
     cdef int open(self, int fd, int family) except -1
     cdef ssize_t receive(self, int fd, int family, char* data, size_t size) noexcept
     cdef bint pending(self) noexcept
+    cdef ssize_t try_to_receive(self, int fd, int family, char* data, size_t size) noexcept
     cdef ssize_t send(self, const char* data, size_t size) noexcept
+    cdef ssize_t try_to_send(self, const char* data, size_t size) noexcept
     cdef int end(self) noexcept
     cdef int release(self) noexcept
     cdef void settle(self) noexcept

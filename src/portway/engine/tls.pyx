@@ -20,9 +20,30 @@ cdef extern from "Python.h":
     int PyBUF_READ
     int PyBUF_WRITE
 
+cdef extern from *:
+    """
+    #include <netinet/in.h>
+    #include <netinet/tcp.h>
+    #include <sys/socket.h>
+
+    /* Whether the kernel knows that the connection is not over. */
+    static int pw_is_up(int fd)
+    {
+    #ifdef TCP_INFO
+        struct tcp_info info;
+        socklen_t size = sizeof(info);
+        return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_state != TCP_CLOSE;
+    #else
+        return 0;
+    #endif
+    }
+    """
+    bint pw_is_up(int fd) noexcept
+
 cdef int64_t ALIVE = 0
 cdef object WANT_READ = None
 cdef object WANT_WRITE = None
+cdef object SSL_ERROR = None
 cdef object SCRATCH = None                  # a context that serves nobody
 cdef int STREAM = socket.SOCK_STREAM | getattr(socket, "SOCK_NONBLOCK", 0)
 
@@ -33,11 +54,12 @@ cdef int tls_alive() noexcept:
 
 cdef int tls_prepare() except -1:
     """Import `ssl`; called once a listener has TLS."""
-    global WANT_READ, WANT_WRITE, SCRATCH
+    global WANT_READ, WANT_WRITE, SSL_ERROR, SCRATCH
     import ssl
 
     WANT_READ = ssl.SSLWantReadError
     WANT_WRITE = ssl.SSLWantWriteError
+    SSL_ERROR = ssl.SSLError
     SCRATCH = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     return 0
 
@@ -52,6 +74,15 @@ cdef void forget_failure() noexcept:
         SCRATCH.set_ciphers("!ALL")
     except BaseException:
         pass
+
+
+cdef bint is_anothers(object exc, object sock) noexcept:
+    """Whether a failure is that of another socket: one that the application has used in this thread."""
+    try:
+        forget_failure()
+        return isinstance(exc, OSError) and not isinstance(exc, SSL_ERROR) and pw_is_up(sock.fileno())
+    except BaseException:
+        return False
 
 
 cdef class TLS:
@@ -90,6 +121,12 @@ cdef class TLS:
         Returns:
             The number of bytes, TLS_WAITS, TLS_ENDED or TLS_BROKEN.
         """
+        cdef ssize_t got = self.try_to_receive(fd, family, data, size)
+        if got == TLS_AGAIN:
+            got = self.try_to_receive(fd, family, data, size)
+        return TLS_BROKEN if got == TLS_AGAIN else got
+
+    cdef ssize_t try_to_receive(self, int fd, int family, char* data, size_t size) noexcept:
         if self.using:
             return TLS_WAITS
         self.wants_write = 0
@@ -107,7 +144,8 @@ cdef class TLS:
             self.wants_write = 1
             return TLS_WAITS
         except BaseException as exc:
-            forget_failure()
+            if is_anothers(exc, self.sock):
+                return TLS_AGAIN
             if not self.established:
                 self.failure = exc.with_traceback(None)
             return TLS_BROKEN
@@ -127,6 +165,12 @@ cdef class TLS:
         Returns:
             `size`, TLS_WAITS (the same bytes must come again) or TLS_BROKEN.
         """
+        cdef ssize_t went = self.try_to_send(data, size)
+        if went == TLS_AGAIN:
+            went = self.try_to_send(data, size)
+        return TLS_BROKEN if went == TLS_AGAIN else went
+
+    cdef ssize_t try_to_send(self, const char* data, size_t size) noexcept:
         if self.using:
             return TLS_BROKEN
         self.wants_read = 0
@@ -138,9 +182,8 @@ cdef class TLS:
         except WANT_READ:
             self.wants_read = 1
             return TLS_WAITS
-        except BaseException:
-            forget_failure()
-            return TLS_BROKEN
+        except BaseException as exc:
+            return TLS_AGAIN if is_anothers(exc, self.sock) else TLS_BROKEN
         finally:
             self.using = 0
 

@@ -61,6 +61,10 @@ async def app(scope: Message, receive: Receive, send: Send) -> None:
             await answer(send, await hold(query))
         case ["release"]:
             await answer(send, await release(query))
+        case ["upstream"]:
+            from tests.engine.apps.upstream import ask_one_that_breaks_off  # late: slow to import
+
+            await answer(send, ask_one_that_breaks_off())
         case ["raise"]:
             raise ValueError("raised on purpose")
         case _:

@@ -61,6 +61,10 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[byt
             return answer(start_response, hold(query))
         case ["release"]:
             return answer(start_response, release(query))
+        case ["upstream"]:
+            from tests.engine.apps.upstream import ask_one_that_breaks_off  # late: slow to import
+
+            return answer(start_response, ask_one_that_breaks_off())
         case ["raise"]:
             raise ValueError("raised on purpose")
     return answer(start_response, b"hello")
