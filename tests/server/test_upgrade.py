@@ -89,7 +89,7 @@ def test_idle_connections_come_back_when_an_upgrade_is_taken_back(kind: str) -> 
             server.send(signal.SIGHUP)
             server.ready(3)
             os.kill(new, signal.SIGTERM)
-            wait_for_end(new)
+            server.wait_for(f"the new arbiter {new} ended")
             (worker,) = server.workers()
             assert {client.get().body for client in clients} == {b"%d" % worker}
         with upgraded(server, 2) as newer:
