@@ -18,7 +18,7 @@ from collections.abc import Generator
 import pytest
 
 # The Debian package of a program, where the two names differ.
-PACKAGES = {"chromedriver": "chromium-driver"}
+PACKAGES = {"chromedriver": "chromium-driver", "systemd-analyze": "systemd"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

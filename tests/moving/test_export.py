@@ -19,7 +19,6 @@ from tests.support.client import Client, get
 from tests.support.processes import COMMAND, DEADLINE_S, Portway
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-ANALYZE = shutil.which("systemd-analyze")
 APP = """
 import json, os
 def app(environ, start_response):
@@ -211,7 +210,7 @@ def test_the_units(tmp_path: Path) -> None:
         assert absent not in command
 
 
-@pytest.mark.skipif(ANALYZE is None, reason="needs systemd-analyze")
+@pytest.mark.needs("systemd-analyze")
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     text, _ = export(tmp_path, "systemd", "--bind", "unix:/run/p.sock", "--bind", "127.0.0.1:8099")
     socket_unit, _, service = text.partition("# /etc/systemd/system/portway.service\n")
@@ -220,9 +219,8 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     service = re.sub(r"^ExecStart=\S+", f"ExecStart={program}", service, flags=re.MULTILINE)
     (tmp_path / "portway.socket").write_text(socket_unit)
     (tmp_path / "portway.service").write_text(service)
-    assert ANALYZE
     outcome = subprocess.run(
-        [ANALYZE, "verify", "--man=no", "./portway.service", "./portway.socket"],
+        ["systemd-analyze", "verify", "--man=no", "./portway.service", "./portway.socket"],
         cwd=tmp_path,
         env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
         capture_output=True,
