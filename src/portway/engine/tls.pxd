@@ -27,9 +27,9 @@ cdef class TLS:
     cdef int open(self, int fd, int family) except -1
     cdef ssize_t receive(self, int fd, int family, char* data, size_t size) noexcept
     cdef bint pending(self) noexcept
-    cdef ssize_t try_to_receive(self, int fd, int family, char* data, size_t size) noexcept
+    cdef ssize_t try_to_receive(self, int fd, int family, char* data, size_t size, bint last) noexcept
     cdef ssize_t send(self, const char* data, size_t size) noexcept
-    cdef ssize_t try_to_send(self, const char* data, size_t size) noexcept
+    cdef ssize_t try_to_send(self, const char* data, size_t size, bint last) noexcept
     cdef int end(self) noexcept
     cdef int release(self) noexcept
     cdef void settle(self) noexcept

@@ -121,12 +121,10 @@ cdef class TLS:
         Returns:
             The number of bytes, TLS_WAITS, TLS_ENDED or TLS_BROKEN.
         """
-        cdef ssize_t got = self.try_to_receive(fd, family, data, size)
-        if got == TLS_AGAIN:
-            got = self.try_to_receive(fd, family, data, size)
-        return TLS_BROKEN if got == TLS_AGAIN else got
+        cdef ssize_t got = self.try_to_receive(fd, family, data, size, False)
+        return self.try_to_receive(fd, family, data, size, True) if got == TLS_AGAIN else got
 
-    cdef ssize_t try_to_receive(self, int fd, int family, char* data, size_t size) noexcept:
+    cdef ssize_t try_to_receive(self, int fd, int family, char* data, size_t size, bint last) noexcept:
         if self.using:
             return TLS_WAITS
         self.wants_write = 0
@@ -144,7 +142,7 @@ cdef class TLS:
             self.wants_write = 1
             return TLS_WAITS
         except BaseException as exc:
-            if is_anothers(exc, self.sock):
+            if is_anothers(exc, self.sock) and not last:
                 return TLS_AGAIN
             if not self.established:
                 self.failure = exc.with_traceback(None)
@@ -165,12 +163,10 @@ cdef class TLS:
         Returns:
             `size`, TLS_WAITS (the same bytes must come again) or TLS_BROKEN.
         """
-        cdef ssize_t went = self.try_to_send(data, size)
-        if went == TLS_AGAIN:
-            went = self.try_to_send(data, size)
-        return TLS_BROKEN if went == TLS_AGAIN else went
+        cdef ssize_t went = self.try_to_send(data, size, False)
+        return self.try_to_send(data, size, True) if went == TLS_AGAIN else went
 
-    cdef ssize_t try_to_send(self, const char* data, size_t size) noexcept:
+    cdef ssize_t try_to_send(self, const char* data, size_t size, bint last) noexcept:
         if self.using:
             return TLS_BROKEN
         self.wants_read = 0
@@ -183,7 +179,7 @@ cdef class TLS:
             self.wants_read = 1
             return TLS_WAITS
         except BaseException as exc:
-            return TLS_AGAIN if is_anothers(exc, self.sock) else TLS_BROKEN
+            return TLS_AGAIN if is_anothers(exc, self.sock) and not last else TLS_BROKEN
         finally:
             self.using = 0
 
