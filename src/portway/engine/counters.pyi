@@ -55,8 +55,9 @@ class Slot:
     knows: int
     """Connections of listeners with smaller numbers may be handed over; another one: other listeners."""
     beat_ns: int
-    looks_ms: int
     """CLOCK_MONOTONIC in nanoseconds, written about once a second while the worker's process runs."""
+    looks_ms: int
+    """CLOCK_MONOTONIC in milliseconds at which the worker's watchdog looks next, 0 without one."""
 
     @property
     def index(self) -> int:
