@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Container, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from portway.config import Settings
 from portway.server.assignment import Assignment
@@ -14,9 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from portway.apps import Application
-    from portway.engine.accept import Redirect, TLSPolicy
+    from portway.engine.accept import Acceptor, Redirect, TLSPolicy
     from portway.engine.asgi import ASGIEngine
-    from portway.engine.table import Table
     from portway.server.encryption import Encryption
     from portway.site.mounts import ASGIMounts
     from portway.site.site import Site
@@ -24,44 +22,12 @@ if TYPE_CHECKING:
     Notice = Callable[[str, str], None]
 
 
-class Engine(Protocol):
-    """What both engines take connections from."""
-
-    table: Table | None
-    tell_mount: bool
-    tell_peer: bool
-
-    def add_listener(
-        self,
-        sock: socket.socket,
-        /,
-        tls: TLSPolicy | None = None,
-        redirect: Redirect | None = None,
-        number: int | None = None,
-    ) -> None:
-        """Accept from a listening socket."""
-
-    def know_listener(
-        self,
-        number: int,
-        family: int,
-        name: Any,
-        /,
-        tls: TLSPolicy | None = None,
-        redirect: Redirect | None = None,
-    ) -> object:
-        """Take over connections from a listener that others accept from."""
-
-    def add_handover(self, sock: socket.socket, targets: Mapping[int, socket.socket], /) -> None:
-        """Take and give connections through hand-over queues."""
-
-
 def mounts_of(application: Application) -> ASGIMounts | None:
     """Return the ASGI applications of a site; None where there is one application."""
     return getattr(application, "asgi", None)
 
 
-def tell_mounts(engine: Engine, application: Application) -> None:
+def tell_mounts(engine: Acceptor, application: Application) -> None:
     """Have an engine say which route a request has taken, where there are several applications."""
     engine.tell_mount = hasattr(application, "asgi")
     mounts = mounts_of(application)
@@ -87,7 +53,7 @@ def offer_upgrades(engine: ASGIEngine, application: Application, settings: Setti
         engine.upgraded = Upgrades(application.app, limits, notice, passed_on)
 
 
-def connect(engine: Engine, assignment: Assignment, elsewhere: Container[int] = ()) -> None:
+def connect(engine: Acceptor, assignment: Assignment, elsewhere: Container[int] = ()) -> None:
     """Give an engine everything that connections come from, and the routes of its site.
 
     Args:
@@ -103,7 +69,7 @@ def connect(engine: Engine, assignment: Assignment, elsewhere: Container[int] = 
     engine.add_handover(slots.queue(assignment.slot), slots.others(assignment.slot))
 
 
-def route(engine: Engine, site: Site | None, elsewhere: Container[int] = ()) -> None:
+def route(engine: Acceptor, site: Site | None, elsewhere: Container[int] = ()) -> None:
     """Give an engine the routes of its site.
 
     Args:
@@ -118,7 +84,7 @@ def route(engine: Engine, site: Site | None, elsewhere: Container[int] = ()) -> 
 
 
 def listen(
-    engine: Engine,
+    engine: Acceptor,
     listeners: Sequence[Listener],
     settings: Settings,
     encryption: Encryption | None,
