@@ -113,28 +113,30 @@ def test_a_new_server_that_dies_takes_no_connection_with_it() -> None:
 
 
 def test_a_new_server_with_other_listeners_takes_no_idle_connections(tmp_path: Path) -> None:
-    file = tmp_path / "portway.toml"
-    file.write_text('bind = ["unix:a", "unix:b"]\n')
-    with Portway("wsgi.py", "--config", "portway.toml", cwd=tmp_path, bind=False) as server:
-        server.ready()
-        file.write_text('bind = ["unix:b", "unix:c"]\n')
-        with idle_clients(str(tmp_path / "b"), 1) as (client,), upgraded(server):
-            server.send(signal.SIGTERM)
-            assert client.rest() == b""
-            server.wait_for("info: upgrade: the arbiter .* is gone")
-            assert get(str(tmp_path / "b")).status == 200
+    with upgraded_to(tmp_path, "unix:b", "unix:c") as (server, client, _):
+        server.send(signal.SIGTERM)
+        assert client.rest() == b""
+        server.wait_for("info: upgrade: the arbiter .* is gone")
+        assert get(str(tmp_path / "b")).status == 200
 
 
 def test_the_order_of_the_addresses_may_be_another(tmp_path: Path) -> None:
-    file = tmp_path / "portway.toml"
+    with upgraded_to(tmp_path, "unix:b", "unix:a") as (server, client, new):
+        server.send(signal.SIGTERM)
+        server.wait_for("info: upgrade: the arbiter .* is gone")
+        assert client.get().body.decode() in map(str, children(new))
+
+
+@contextmanager
+def upgraded_to(directory: Path, *addresses: str) -> Iterator[tuple[Portway, Client, int]]:
+    """Yield a server on unix:a and unix:b, an idle client of b, and the new server with other addresses."""
+    file = directory / "portway.toml"
     file.write_text('bind = ["unix:a", "unix:b"]\n')
-    with Portway("wsgi.py", "--config", "portway.toml", cwd=tmp_path, bind=False) as server:
+    with Portway("wsgi.py", "--config", "portway.toml", cwd=directory, bind=False) as server:
         server.ready()
-        file.write_text('bind = ["unix:b", "unix:a"]\n')
-        with idle_clients(str(tmp_path / "b"), 1) as (client,), upgraded(server) as new:
-            server.send(signal.SIGTERM)
-            server.wait_for("info: upgrade: the arbiter .* is gone")
-            assert client.get().body.decode() in map(str, children(new))
+        file.write_text(f"bind = {json.dumps(addresses)}\n")
+        with idle_clients(str(directory / "b"), 1) as (client,), upgraded(server) as new:
+            yield server, client, new
 
 
 @contextmanager
